@@ -1,0 +1,1 @@
+"""The commands of `attribute-authority`, a file each."""

@@ -1,0 +1,40 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from attribute_authority.domain.identifiers import Identifier, IdentifierKind, parse_identifier, parse_identifier_text
+
+
+def identifier_options(*, multiple: bool, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --id, as parameter `ids`, and the qualifiers of a persistent identifier or pairwise-id."""
+    kinds = ", ".join(IdentifierKind)
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option("--sp-name-qualifier", metavar="ENTITYID", help="Service provider that the identifier was issued for."),
+            click.option("--name-qualifier", metavar="ENTITYID", help="Identity provider that issued the identifier."),
+            click.option(
+                "--id", "ids", multiple=multiple, required=required, metavar="KIND=VALUE", help=f"Identifier; KIND is one of {kinds}."
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def read_identifiers(texts: Sequence[str], name_qualifier: str | None, sp_name_qualifier: str | None) -> tuple[Identifier, ...]:
+    """Read KIND=VALUE texts; the qualifiers go to the kinds that have them. Raises InvalidIdentifier."""
+    return tuple(_read_identifier(text, name_qualifier, sp_name_qualifier) for text in texts)
+
+
+def _read_identifier(text: str, name_qualifier: str | None, sp_name_qualifier: str | None) -> Identifier:
+    kind, _, value = text.partition("=")
+    if kind == IdentifierKind.PERSISTENT and "!" not in value:
+        return parse_identifier(IdentifierKind.PERSISTENT, value, name_qualifier, sp_name_qualifier)
+    if kind == IdentifierKind.PAIRWISE_ID and "!" not in value:
+        return parse_identifier(IdentifierKind.PAIRWISE_ID, value, None, sp_name_qualifier)
+    return parse_identifier_text(text)

@@ -1,0 +1,100 @@
+"""`query`: a real AttributeQuery, for trouble-shooting."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import requests
+
+from attribute_authority.assembly import new_saml_id, present, read_file
+from attribute_authority.commands.naming import name_id_of
+from attribute_authority.commands.options import identifier_options, read_identifiers
+from attribute_authority.errors import AuthorityError, CouldNotAsk, OperatorError
+from attribute_authority.saml.asking import Heard, Question, read_response, write_query
+from attribute_authority.saml.namespaces import SOAP_ACTION, STATUS_SUCCESS
+from attribute_authority.settings import Settings, read_settings
+
+_TIMEOUT_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Requester:
+    entity_id: str
+    key: Path
+    certificate: Path
+
+
+@click.command()
+@identifier_options(multiple=False)
+@click.option("--as", "entity_id", metavar="ENTITYID", help="Who asks; otherwise the requester of [self_test].")
+@click.option("--key", type=click.Path(path_type=Path), help="Private key of the requester, PEM.")
+@click.option("--certificate", type=click.Path(path_type=Path), help="Certificate of the requester, PEM.")
+@click.option("--ca", type=click.Path(exists=True, path_type=Path), help="Certificates to trust for TLS, PEM; otherwise the one of the configuration.")
+@click.option("--unsigned", is_flag=True, help="Rely on the TLS client certificate alone.")
+@click.option("--show-xml", is_flag=True, help="Print what came back, as it came.")
+@click.argument("url", required=False)
+@click.pass_context
+def query(context: click.Context, ids: str, url: str | None, ca: Path | None, unsigned: bool, show_xml: bool, **given: str | Path | None) -> None:
+    """Send an AttributeQuery to URL, by default our own, and print what came back."""
+    settings = read_settings(context.obj)
+    requester = _requester(settings, given)
+    sp_name_qualifier = str(given["sp_name_qualifier"] or requester.entity_id)
+    identifier = read_identifiers((ids,), _text(given["name_qualifier"]), sp_name_qualifier)[0]
+    question = Question(new_saml_id(), requester.entity_id, url or settings.attribute_query_url, name_id_of(identifier))
+    key = None if unsigned else read_file(requester.key)
+    body = write_query(question, present(), key, read_file(requester.certificate))
+    answer = _post(question.destination, body, requester, ca or _own_certificate(settings))
+    click.echo(f"HTTP {answer.status_code} from {question.destination}")
+    if show_xml:
+        click.echo(answer.text)
+    context.exit(_tell(answer.content, question, settings))
+
+
+def _requester(settings: Settings, given: dict[str, str | Path | None]) -> _Requester:
+    entity_id, key, certificate = given["entity_id"], given["key"], given["certificate"]
+    if entity_id is None and key is None and certificate is None:
+        if settings.self_test is None:
+            raise OperatorError("say who asks: --as, --key and --certificate, or a [self_test] in the configuration")
+        return _Requester(settings.self_test.entity_id, settings.self_test.key, settings.self_test.certificate)
+    if entity_id is None or key is None or certificate is None:
+        raise click.UsageError("--as, --key and --certificate belong together.")
+    return _Requester(str(entity_id), Path(key), Path(certificate))
+
+
+def _own_certificate(settings: Settings) -> Path | None:
+    return None if settings.back_channel.tls is None else settings.back_channel.tls.certificate
+
+
+def _post(url: str, body: bytes, requester: _Requester, ca: Path | None) -> requests.Response:
+    try:
+        return requests.post(
+            url,
+            body,
+            headers={"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{SOAP_ACTION}"'},
+            cert=(str(requester.certificate), str(requester.key)),
+            verify=True if ca is None else str(ca),
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except (requests.RequestException, OSError) as error:
+        raise CouldNotAsk(f"{url}: {error}") from error
+
+
+def _tell(body: bytes, question: Question, settings: Settings) -> int:
+    try:
+        heard = read_response(body, question, tuple(read_file(pair.certificate) for pair in settings.authority.signing))
+    except AuthorityError as fault:
+        raise OperatorError(fault.cause) from fault
+    click.echo(f"status: {' / '.join(code.rpartition(':')[2] for code in heard.codes)}")
+    if heard.message is not None:
+        click.echo(f"message: {heard.message}")
+    click.echo(f"signed: {', '.join(heard.signed) or 'nothing'}")
+    click.echo(f"eduPersonOrcid: {', '.join(heard.values) or 'none'}")
+    return _exit_code(heard)
+
+
+def _exit_code(heard: Heard) -> int:
+    return 0 if heard.codes[:1] == (STATUS_SUCCESS,) else 1
+
+
+def _text(value: str | Path | None) -> str | None:
+    return None if value is None else str(value)

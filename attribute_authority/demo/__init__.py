@@ -1,0 +1,1 @@
+"""The authority at work on localhost, for newcomers."""

@@ -1,0 +1,96 @@
+"""`demo`: an authority with one link, queried like a service provider would."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import requests
+
+from attribute_authority.commands.init import make_authority
+from attribute_authority.errors import CouldNotAsk
+
+_IDENTITY_PROVIDER = "https://idp.uni.example/idp"
+_PERSON = "eppn=josiah@uni.example"
+_STRANGER = "eppn=nobody@uni.example"
+_ORCID = "0000-0002-1825-0097"
+_POLL_SECONDS = 0.05
+_READY_SECONDS = 5
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End after the walk; otherwise the authority stays until Ctrl-C.")
+def demo(once: bool) -> None:
+    """Start an authority on localhost with one linked person, and query it."""
+    with TemporaryDirectory(prefix="attribute-authority-demo-") as directory:
+        back_channel, operations = _free_ports()
+        base_url = f"https://localhost:{back_channel}"
+        config = make_authority(Path(directory) / "authority", f"{base_url}/orcid", base_url)
+        _narrow(config, back_channel, operations)
+        click.echo(f"1. A fresh authority, with one linked person: {config}")
+        _run(config, "link", "add", "--orcid", _ORCID, "--idp", _IDENTITY_PROVIDER, "--id", _PERSON)
+        with _serving(config, operations):
+            click.echo(f"2. It listens at {base_url}. A service provider asks, signed, about the person:")
+            _run(config, "query", "--id", _PERSON)
+            click.echo("3. It asks about somebody unknown; the answer says no more than that there is no iD:")
+            _run(config, "query", "--id", _STRANGER)
+            click.echo("4. Why the first answer is what it is, which only we can see:")
+            _run(config, "explain", "--requester", f"{base_url}/orcid/self-test", "--id", _PERSON)
+            if not once:
+                click.echo(f"It goes on until Ctrl-C. Try: {' '.join(_command(config, ('query', '--id', _PERSON)))}")
+                _wait_for_interrupt()
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        return first.getsockname()[1], second.getsockname()[1]
+
+
+def _narrow(config: Path, back_channel: int, operations: int) -> None:
+    text = config.read_text(encoding="utf-8").replace('host = "0.0.0.0"', 'host = "127.0.0.1"')
+    text = text.replace("port = 8443", f"port = {back_channel}").replace("port = 9090", f"port = {operations}")
+    config.write_text(text, encoding="utf-8")
+
+
+def _command(config: Path, arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "attribute_authority", "--config", str(config), *arguments]
+
+
+def _run(config: Path, *arguments: str) -> None:
+    click.echo(f"   $ attribute-authority {' '.join(arguments)}")
+    done = subprocess.run(_command(config, arguments), capture_output=True, text=True, check=False)
+    click.echo("".join(f"     {line}\n" for line in (done.stdout + done.stderr).splitlines()), nl=False)
+    if done.returncode != 0:
+        raise CouldNotAsk(f"the step ended with exit code {done.returncode}")
+
+
+@contextmanager
+def _serving(config: Path, operations: int) -> Iterator[None]:
+    log = config.parent / "serve.log"
+    with log.open("wb") as stream, subprocess.Popen(_command(config, ("serve", "--workers", "1")), stderr=stream) as server:
+        try:
+            while not _is_ready(operations):
+                if server.poll() is not None:
+                    raise CouldNotAsk(f"the authority did not start:\n{log.read_text(encoding='utf-8')}")
+                time.sleep(_POLL_SECONDS)
+            yield
+        finally:
+            server.send_signal(signal.SIGTERM)
+
+
+def _is_ready(operations: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{operations}/health/ready", timeout=_READY_SECONDS).ok
+    except requests.ConnectionError:
+        return False
+
+
+def _wait_for_interrupt() -> None:
+    with suppress(KeyboardInterrupt):
+        signal.pause()

@@ -1,0 +1,1 @@
+"""Pure words and rules of the service: no I/O, no XML, no framework; parsing happens here or nowhere."""

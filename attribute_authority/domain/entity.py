@@ -1,0 +1,56 @@
+"""What metadata says of one entity, as far as this service acts on it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from attribute_authority.domain.identifiers import EntityId
+
+
+class Role(StrEnum):
+    """The roles of an entity that matter here."""
+
+    SERVICE_PROVIDER = "service-provider"
+    ATTRIBUTE_QUERIER = "attribute-querier"
+    IDENTITY_PROVIDER = "identity-provider"
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeName:
+    """Name and NameFormat of an attribute, the pair by which attributes are matched (core 3.3.2.3)."""
+
+    name: str
+    name_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A scope that an identity provider may use (shibmd:Scope); with `regexp` the value is a regular expression."""
+
+    value: str
+    regexp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One entity of trusted metadata.
+
+    `querying_keys` are the public keys (DER SubjectPublicKeyInfo) whose signature or TLS handshake proves that the entity asks:
+    of its service provider or attribute-query roles, or, where it has none of these, of its identity provider role.
+    `affiliations` are the entityIDs of the AffiliationDescriptors that list it.
+    """
+
+    entity_id: EntityId
+    roles: frozenset[Role] = frozenset()
+    querying_keys: tuple[bytes, ...] = ()
+    requested_attributes: frozenset[AttributeName] = frozenset()
+    entity_categories: frozenset[str] = frozenset()
+    registration_authority: str | None = None
+    affiliations: frozenset[EntityId] = frozenset()
+    scopes: tuple[Scope, ...] = ()
+    valid_until: datetime | None = None
+
+    @property
+    def is_requester(self) -> bool:
+        """Whether it has a role in which entities query attribute authorities."""
+        return not self.roles.isdisjoint((Role.SERVICE_PROVIDER, Role.ATTRIBUTE_QUERIER))

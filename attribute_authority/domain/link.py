@@ -1,0 +1,50 @@
+"""Links: which ORCID iD belongs to which person, since when, and from where we know."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
+
+
+class LinkSource(StrEnum):
+    """How a link came to be."""
+
+    MANUAL = "manual"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSubject:
+    """What the store knows of an asked identifier: the person, and the iD if one is linked and not withdrawn."""
+
+    subject_id: int
+    home_organisation: EntityId
+    orcid: OrcidId | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """A link to be stored: every identifier of the person, the iD, and where it comes from."""
+
+    home_organisation: EntityId
+    identifiers: tuple[Identifier, ...]
+    orcid: OrcidId
+    environment: Environment
+    source: LinkSource
+    linked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A stored link; `withdrawn_at` is None while it may be released."""
+
+    link_id: int
+    subject_id: int
+    home_organisation: EntityId
+    identifiers: tuple[Identifier, ...]
+    orcid: OrcidId
+    environment: Environment
+    source: LinkSource
+    linked_at: datetime
+    withdrawn_at: datetime | None

@@ -1,0 +1,88 @@
+"""One event per query, filled on the way and written once; the only place that decides what may be logged.
+
+Personal data does not go into a log: a person appears as a pseudonym, a keyed hash that lets the operators of this
+authority tell that two lines are about the same person, and tells nobody who that is. The iD is never logged.
+"""
+
+import hmac
+import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from time import perf_counter
+from typing import Any, Final, TextIO
+
+import structlog
+
+_PSEUDONYM_LENGTH: Final = 16
+
+
+@dataclass(slots=True)
+class QueryEvent:
+    """What is known of one query; None until it is.
+
+    `correlation_id` also stands in the StatusMessage of an error, so that a service provider's operator can name it.
+    `cause` is the private reason of a failure.
+    """
+
+    correlation_id: str
+    peer: str | None = None
+    message_id: str | None = None
+    requester: str | None = None
+    signature_algorithm: str | None = None
+    client_key: bool | None = None
+    subject: str | None = None
+    rule: int | None = None
+    outcome: str | None = None
+    failure: str | None = None
+    cause: str | None = None
+
+
+class Pseudonyms:
+    """Makes pseudonyms with a key of the authority; a new key makes every pseudonym a new one."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, identifier: str) -> str:
+        """Return the pseudonym of an identifier, 16 hexadecimal digits."""
+        return hmac.digest(self._key, identifier.encode(), sha256).hex()[:_PSEUDONYM_LENGTH]
+
+
+class EventLog:
+    """Writes events as lines of JSON."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._logger = structlog.wrap_logger(
+            structlog.WriteLogger(stream or sys.stderr),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(),
+            ],
+            wrapper_class=structlog.BoundLogger,
+            cache_logger_on_first_use=True,
+        )
+
+    def query(self, event: QueryEvent, started: float) -> None:
+        """Write the event of a query; `started` is what `stopwatch` said at its beginning."""
+        fields: dict[str, Any] = {
+            name: value for name in event.__slots__ if (value := getattr(event, name)) is not None  # type: ignore[attr-defined]
+        }
+        fields["milliseconds"] = round((stopwatch() - started) * 1000, 3)
+        if event.failure is None:
+            self._logger.info("query", **fields)
+        else:
+            self._logger.warning("query", **fields)
+
+    def operation(self, event: str, **fields: str | int | None) -> None:
+        """Write something about the service itself, such as where it listens; never about a person."""
+        self._logger.info(event, **fields)
+
+    def fault(self, event: str, **fields: str | int | None) -> None:
+        """Write that something is wrong with the service itself."""
+        self._logger.error(event, **fields)
+
+
+def stopwatch() -> float:
+    """Return seconds of a monotonic clock, for durations in events alone."""
+    return perf_counter()

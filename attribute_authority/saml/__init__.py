@@ -1,0 +1,1 @@
+"""From bytes to verified queries, from answers to signed bytes, and metadata."""

@@ -1,0 +1,89 @@
+"""EncryptedID: the NameID inside, for authorities that publish an encryption key (core 2.2.4, XML Encryption 1.1).
+
+Key transport is RSA-OAEP alone. AES-GCM is accepted anywhere; AES-CBC, which is malleable, only inside a query whose
+signature has been verified, so that nobody else can use us as a padding oracle.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import xmlsec
+from lxml import etree
+
+from attribute_authority.errors import Denied, UnsupportedQuery
+from attribute_authority.saml import namespaces as ns
+from attribute_authority.saml.query import NAME_ID
+from attribute_authority.saml.xml import NotReadable, elements_only
+
+_ENCRYPTED_DATA: Final = f"{{{ns.XENC}}}EncryptedData"
+_ENCRYPTED_KEY: Final = f"{{{ns.XENC}}}EncryptedKey"
+_ENCRYPTION_METHOD: Final = f"{{{ns.XENC}}}EncryptionMethod"
+_KEY_INFO: Final = f"{{{ns.DS}}}KeyInfo"
+_GCM: Final = frozenset({ns.AES128_GCM, ns.AES192_GCM, ns.AES256_GCM})
+_CBC: Final = frozenset({ns.AES128_CBC, ns.AES192_CBC, ns.AES256_CBC})
+_KEY_TRANSPORT: Final = frozenset({ns.RSA_OAEP, ns.RSA_OAEP_11})
+
+
+class Decryption:
+    """Decrypts with the authority's own keys, the first that fits; `keys` are PEM private keys."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = [xmlsec.Key.from_memory(key, xmlsec.KeyFormat.PEM) for key in keys]
+
+    def name_id(self, encrypted_id: etree._Element, signed: bool) -> etree._Element:
+        """Replace the EncryptedID's content by what was encrypted, and return the NameID.
+
+        Raises UnsupportedQuery where no key is configured or an algorithm is not accepted, Denied where no key opens it;
+        both without saying which step failed.
+        """
+        if not self._keys:
+            raise UnsupportedQuery("the query has an EncryptedID, and no encryption key is configured")
+        data = _encrypted_data(encrypted_id)
+        _check_algorithms(data, signed)
+        for key in self._keys:
+            if _decrypts(data, key):
+                return _only_name_id(encrypted_id)
+        raise Denied("the EncryptedID opens with none of our keys")
+
+
+def _encrypted_data(encrypted_id: etree._Element) -> etree._Element:
+    try:
+        data, *keys = elements_only(encrypted_id)
+    except (NotReadable, ValueError) as error:
+        raise UnsupportedQuery("the EncryptedID holds no EncryptedData") from error
+    if data.tag != _ENCRYPTED_DATA or any(key.tag != _ENCRYPTED_KEY for key in keys):
+        raise UnsupportedQuery("the EncryptedID holds something else than EncryptedData and EncryptedKey")
+    key_info = data.find(_KEY_INFO)
+    if keys and key_info is not None:
+        # Keys beside the data are found by reference; put in their place they are found without following any.
+        key_info[:] = keys
+    return data
+
+
+def _check_algorithms(data: etree._Element, signed: bool) -> None:
+    methods = [method for method in data.iter(_ENCRYPTION_METHOD)]
+    allowed = _GCM | _CBC if signed else _GCM
+    for method in methods:
+        parent = method.getparent()
+        accepted = allowed if parent is data else _KEY_TRANSPORT
+        if method.get("Algorithm") not in accepted:
+            raise UnsupportedQuery(f"the encryption algorithm {method.get('Algorithm')} is not accepted here")
+    if len(methods) < 2 or methods[0].getparent() is not data:
+        raise UnsupportedQuery("the EncryptedID does not name its algorithms")
+
+
+def _decrypts(data: etree._Element, key: xmlsec.Key) -> bool:
+    manager = xmlsec.KeysManager()
+    manager.add_key(key)
+    try:
+        xmlsec.EncryptionContext(manager).decrypt(data)
+    except xmlsec.Error:
+        return False
+    return True
+
+
+def _only_name_id(encrypted_id: etree._Element) -> etree._Element:
+    children = [child for child in encrypted_id if isinstance(child.tag, str)]
+    if not children or children[0].tag != NAME_ID:
+        raise Denied("what was encrypted is not a NameID")
+    return children[0]

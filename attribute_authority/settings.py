@@ -1,0 +1,276 @@
+"""The configuration: TOML, strict, every fault reported together with its file, key and what was expected.
+
+Each class is one table. Relative paths are relative to the file they stand in. Secrets are files, never values.
+What the keys mean for an operator stands in conf/authority.toml, which lists each with its default and reason.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from attribute_authority.domain.identifiers import EntityId, Environment, parse_entity_id
+from attribute_authority.domain.query import NothingToRelease, Recipient
+from attribute_authority.errors import FaultyConfiguration, InvalidIdentifier, OperatorError
+
+CONFIG_VARIABLE = "ATTRIBUTE_AUTHORITY_CONFIG"
+DEFAULT_CONFIG = Path("conf/authority.toml")
+
+
+def _entity_id(text: str) -> EntityId:
+    try:
+        return parse_entity_id(text)
+    except InvalidIdentifier as error:
+        raise ValueError(error.cause) from error
+
+
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("expected an absolute https URL without query")
+    return text.rstrip("/")
+
+
+def _beside_configuration(path: Any, info: ValidationInfo) -> Any:
+    directory = (info.context or {}).get("directory", Path())
+    return directory / path if isinstance(path, str) and path else path
+
+
+def _file_of_sqlite(url: str, info: ValidationInfo) -> str:
+    prefix = "sqlite:///"
+    file = url.removeprefix(prefix)
+    if not url.startswith(prefix) or not file or file.startswith("/"):
+        return url
+    return f"{prefix}{(info.context or {}).get('directory', Path()) / file}"
+
+
+EntityIdText = Annotated[str, AfterValidator(_entity_id)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+FilePath = Annotated[Path, BeforeValidator(_beside_configuration)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Localised = dict[Literal["fi", "sv", "en"], Annotated[str, Field(min_length=1)]]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are refused, values are not converted, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class KeyPair(Table):
+    """A private key and its certificate, PEM files."""
+
+    key: FilePath
+    certificate: FilePath
+
+
+class Contact(Table):
+    """A contact person of our metadata (metadata 2.3.2.2)."""
+
+    type: Literal["technical", "support", "administrative", "billing", "other"]
+    given_name: str | None = None
+    surname: str | None = None
+    email: Annotated[str, Field(pattern=r"^[^@\s:]+@[^@\s]+$")]
+
+
+class OwnOrganisation(Table):
+    """The organisation that runs the authority, per language (metadata 2.3.2.1)."""
+
+    name: Localised
+    display_name: Localised
+    url: dict[Literal["fi", "sv", "en"], WebAddress]
+
+
+class Logo(Table):
+    """A logo, https, and its size in pixels."""
+
+    url: WebAddress
+    width: Annotated[int, Field(gt=0)]
+    height: Annotated[int, Field(gt=0)]
+
+
+class Presentation(Table):
+    """How the authority shows itself to people (mdui:UIInfo), per language."""
+
+    display_name: Localised = {}
+    description: Localised = {}
+    information_url: dict[Literal["fi", "sv", "en"], WebAddress] = {}
+    privacy_statement_url: dict[Literal["fi", "sv", "en"], WebAddress] = {}
+    logo: Logo | None = None
+
+
+class AuthoritySettings(Table):
+    """`[authority]`: who we are."""
+
+    entity_id: EntityIdText
+    base_url: WebAddress
+    environment: Annotated[Environment, Field(strict=False)] = Environment.PRODUCTION
+    signing: Annotated[tuple[KeyPair, ...], Field(min_length=1, strict=False)]
+    encryption: Annotated[tuple[KeyPair, ...], Field(strict=False)] = ()
+    state_directory: FilePath
+    presentation: Presentation = Presentation()
+    organisation: OwnOrganisation | None = None
+    contact: Annotated[tuple[Contact, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_state(cls, values: Any) -> Any:
+        return {"state_directory": "state", **values} if isinstance(values, dict) else values
+
+
+class BackChannelSettings(Table):
+    """`[back_channel]`: where service providers reach us."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a service is reached from outside; the operator narrows it
+    port: Port = 8443
+    base_url: WebAddress | None = None
+    tls: KeyPair | None = None
+    request_timeout: Annotated[float, Field(gt=0, le=600, strict=False)] = 30.0
+    max_body_bytes: Annotated[int, Field(ge=16_384, le=16_777_216)] = 262_144
+    client_certificate_header: str | None = None
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _header_needs_proxies(self) -> Self:
+        if (self.client_certificate_header is None) != (not self.trusted_proxies):
+            raise ValueError("client_certificate_header and trusted_proxies belong together: expected both or neither")
+        if self.client_certificate_header is not None and self.tls is not None:
+            raise ValueError("client_certificate_header is for a proxy that ends TLS: expected no tls beside it")
+        return self
+
+
+class OperationsSettings(Table):
+    """`[operations]`: health, for the machine's own eyes."""
+
+    host: str = "127.0.0.1"
+    port: Port = 9090
+
+
+class DatabaseSettings(Table):
+    """`[database]`: where links are kept; `timeout` is in seconds, `pool_size` counts threads and connections per worker."""
+
+    url: Annotated[str, AfterValidator(_file_of_sqlite)]
+    timeout: Annotated[float, Field(gt=0, le=60, strict=False)] = 3.0
+    pool_size: Annotated[int, Field(ge=1, le=64)] = 4
+
+
+class AttributeQuerySettings(Table):
+    """`[attribute_query]`: what is demanded of every query; `clock_skew` is in seconds, either way."""
+
+    clock_skew: Annotated[int, Field(ge=1, le=3600)] = 180
+    accept_sha1: bool = False
+
+
+class MetadataSettings(Table):
+    """`[[metadata]]`: a source of trust."""
+
+    file: FilePath
+    signing_certificate: FilePath | None = None
+
+
+class ReleaseSettings(Table):
+    """`[[release]]`: a rule; every condition that is given must hold."""
+
+    requesters: Annotated[tuple[EntityIdText, ...] | None, Field(strict=False)] = None
+    entity_category: str | None = None
+    registration_authority: str | None = None
+    requested_attribute: bool | None = None
+    home_organisations: Annotated[tuple[EntityIdText, ...] | None, Field(strict=False)] = None
+
+    @model_validator(mode="after")
+    def _names_its_requesters(self) -> Self:
+        conditions = (self.requesters, self.entity_category, self.registration_authority, self.requested_attribute)
+        if all(condition is None for condition in conditions):
+            raise ValueError("a rule must say who it is for: expected requesters, entity_category, registration_authority or requested_attribute")
+        return self
+
+
+class RequesterSettings(Table):
+    """`[[requester]]`: what one service provider needs differently."""
+
+    entity_id: EntityIdText
+    subject_confirmation_recipient: Annotated[Recipient, Field(strict=False)] = Recipient.AUTO
+    nothing_to_release: Annotated[NothingToRelease, Field(strict=False)] = NothingToRelease.BARE_ASSERTION
+    default_name_qualifier: EntityIdText | None = None
+
+
+class SelfTestSettings(Table):
+    """`[self_test]`: the requester as which `query` asks when it is not told otherwise."""
+
+    entity_id: EntityIdText
+    key: FilePath
+    certificate: FilePath
+
+
+class EventsSettings(Table):
+    """`[events]`: the log; the key makes pseudonyms that stay the same across workers and restarts."""
+
+    pseudonym_key: FilePath | None = None
+
+
+class Settings(Table):
+    """The whole file."""
+
+    authority: AuthoritySettings
+    back_channel: BackChannelSettings = BackChannelSettings()
+    operations: OperationsSettings = OperationsSettings()
+    database: DatabaseSettings
+    attribute_query: AttributeQuerySettings = AttributeQuerySettings()
+    metadata: Annotated[tuple[MetadataSettings, ...], Field(strict=False)] = ()
+    release: Annotated[tuple[ReleaseSettings, ...], Field(strict=False)] = ()
+    requester: Annotated[tuple[RequesterSettings, ...], Field(strict=False)] = ()
+    self_test: SelfTestSettings | None = None
+    events: EventsSettings = EventsSettings()
+
+    @field_validator("requester")
+    @classmethod
+    def _one_table_each(cls, requesters: tuple[RequesterSettings, ...]) -> tuple[RequesterSettings, ...]:
+        names = [requester.entity_id for requester in requesters]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"{sorted(twice)} stand in more than one table: expected one each")
+        return requesters
+
+    @property
+    def attribute_query_url(self) -> str:
+        """The URL of the back channel as service providers see it; the Location of our AttributeService."""
+        return f"{self.back_channel.base_url or self.authority.base_url}/saml/attribute-query"
+
+
+def config_path(given: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the configuration file: the one given, or of the environment, or the default."""
+    return given or Path(environment.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
+
+
+def read_settings(path: Path) -> Settings:
+    """Read and check a configuration file.
+
+    Raises OperatorError where the file cannot be read, FaultyConfiguration with every fault of its content.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OperatorError(f"{path}: cannot be read: {error.strerror}. Write one with `attribute-authority init`, or name it with --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OperatorError(f"{path}: expected TOML in UTF-8: {error}") from error
+    try:
+        return Settings.model_validate(content, context={"directory": path.absolute().parent})
+    except ValidationError as error:
+        raise FaultyConfiguration(tuple(_fault(path, dict(fault)) for fault in error.errors())) from error
+
+
+def _fault(path: Path, fault: Mapping[str, Any]) -> str:
+    expected = {"missing": "is missing", "extra_forbidden": "is no key of this table"}.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    return f"{path}: {_key(fault['loc'])}: {expected}"
+
+
+def _key(location: tuple[str | int, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part + 1}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+    return text or "the file"

@@ -1,0 +1,1 @@
+"""Migrations, in the order in which they were written."""

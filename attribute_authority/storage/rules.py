@@ -1,0 +1,45 @@
+"""When a link may be stored, decided in one place for every back end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from attribute_authority.domain.identifiers import EntityId, Identifier, OrcidId
+from attribute_authority.domain.link import NewLink
+from attribute_authority.errors import Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The subject that an identifier belongs to."""
+
+    subject_id: int
+    home_organisation: EntityId
+
+
+def find_owner(new: NewLink, owners: Mapping[Identifier, Owner]) -> Owner | None:
+    """Return the one subject that the known identifiers of a link name, None where all are new.
+
+    Raises Conflict where they name several subjects, or one of another home organisation, or where there is no identifier at all.
+    """
+    if not new.identifiers:
+        raise Conflict("a link needs at least one identifier of the person")
+    if len({owner.subject_id for owner in owners.values()}) > 1:
+        claims = ", ".join(f"{identifier} of subject {owner.subject_id}" for identifier, owner in owners.items())
+        raise Conflict(f"the identifiers belong to different subjects: {claims}")
+    for identifier, owner in owners.items():
+        if owner.home_organisation != new.home_organisation:
+            raise Conflict(f"{identifier} belongs to a subject of {owner.home_organisation}, not of {new.home_organisation}")
+        return owner
+    return None
+
+
+def check_orcid(new: NewLink, present: OrcidId | None, holder: int | None) -> None:
+    """Check the iD of a link against what is in force in its environment.
+
+    `present` is the iD that the subject has, `holder` another subject of the same home organisation that has the iD of the link.
+    Raises Conflict.
+    """
+    if present is not None and present != new.orcid:
+        raise Conflict(f"{new.identifiers[0]} is linked to {present.value}, which must be removed before {new.orcid.value} can be linked")
+    if holder is not None:
+        raise Conflict(f"{new.orcid.value} is linked to another subject of {new.home_organisation}, subject {holder}")

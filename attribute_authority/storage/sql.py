@@ -1,0 +1,126 @@
+"""The ports on a database: SQLite or PostgreSQL.
+
+A query is answered on kept connections (`kept`); everything else opens a connection for as long as it works.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from sqlalchemy import URL, ColumnElement, text, update
+
+from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
+from attribute_authority.domain.link import KnownSubject, Link, NewLink
+from attribute_authority.errors import Conflict, CouldNotAsk
+from attribute_authority.ports import LinkStore, ReplayGuard
+from attribute_authority.storage.engine import Patience, asking, file_of, make_answering_engine, make_working_engine, parse_url
+from attribute_authority.storage.kept import KeptConnections
+from attribute_authority.storage.sql_answering import Answering
+from attribute_authority.storage.sql_reading import count, has_identifier, read_links, read_pages
+from attribute_authority.storage.sql_replay import SqlReplayGuard
+from attribute_authority.storage.sql_writing import store_batch
+from attribute_authority.storage.tables import IN_FORCE, link
+
+_BATCH = 100
+"""Links of an import per transaction: that long SQLite's other writers wait, the replay guard among them; a few hundredths of a second."""
+
+_HIGHEST_ROW_NUMBER = 2**63 - 1
+
+
+class SqlStore:
+    """Links and replay guard on one database; make it with `open_store`, in the process that uses it (after any fork).
+
+    `is_local` tells that a lookup is a matter of microseconds and may run where it is called, on any one thread;
+    otherwise every lookup is a round trip on a network and belongs on a pool of threads.
+    """
+
+    def __init__(self, url: URL, patience: Patience) -> None:
+        self.is_local = file_of(url) is not None
+        self._working = make_working_engine(url, patience)
+        answering = make_answering_engine(url, patience)
+        self._kept = KeptConnections(answering)
+        self._answering = Answering(self._kept)
+        self._replay = SqlReplayGuard(answering, self._kept)
+
+    def find_subject(self, identifier: Identifier, environment: Environment) -> KnownSubject | None:
+        """Return the person with that identifier and the present iD of `environment`, or None. Raises CouldNotAsk."""
+        return self._answering.find_subject(identifier, environment)
+
+    def is_first(self, issuer: EntityId, message_id: str, expires_at: datetime) -> bool:
+        """Record the message; True when it was not seen before. Raises CouldNotAsk."""
+        return self._replay.is_first(issuer, message_id, expires_at)
+
+    def forget_expired(self, now: datetime) -> int:
+        """Drop records whose `expires_at` lies before `now`; returns how many. Raises CouldNotAsk."""
+        return self._replay.forget_expired(now)
+
+    def add_link(self, new: NewLink) -> Link:
+        """Store a link and every identifier of its subject. Raises Conflict and CouldNotAsk."""
+        with asking(), self._working.connect() as connection:
+            outcome = store_batch(connection, [new])[0]
+        if isinstance(outcome, Conflict):
+            raise outcome
+        return outcome
+
+    def add_links(self, news: Iterable[NewLink]) -> Iterator[Link | Conflict]:
+        """Store many links in transactions of a hundred, and yield each outcome when it is committed. Raises CouldNotAsk."""
+        remaining = iter(news)
+        with asking(), self._working.connect() as connection:
+            while batch := list(islice(remaining, _BATCH)):
+                yield from store_batch(connection, batch)
+
+    def withdraw_link(self, link_id: int, now: datetime) -> Link | None:
+        """Withdraw a link: from this instant on it is released to nobody. None where no such link is in force. Raises CouldNotAsk."""
+        if not 0 < link_id <= _HIGHEST_ROW_NUMBER:
+            return None
+        with asking(), self._working.connect() as connection:
+            withdrawn = connection.execute(update(link).where(link.c.id == link_id, IN_FORCE).values(withdrawn_at=now)).rowcount
+            return read_links(connection, (link.c.id == link_id,))[0] if withdrawn else None
+
+    def find_links(self, identifier: Identifier | None = None, orcid: OrcidId | None = None, withdrawn: bool = False) -> Iterator[Link]:
+        """Yield links in the order of link_id, a page at a time. Raises CouldNotAsk."""
+        conditions = _conditions(withdrawn)
+        if identifier is not None:
+            conditions.append(has_identifier(identifier))
+        if orcid is not None:
+            conditions.append(link.c.orcid == orcid.value)
+        with asking(), self._working.connect() as connection:
+            yield from read_pages(connection, conditions)
+
+    def count_links(self, withdrawn: bool = False) -> int:
+        """Return how many links are in force, with `withdrawn` also the others. Raises CouldNotAsk."""
+        with asking(), self._working.connect() as connection:
+            return count(connection, _conditions(withdrawn))
+
+    def ping(self) -> None:
+        """Ask the database for nothing, on a connection of its own. Raises CouldNotAsk."""
+        with asking(), self._working.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._kept.close()
+
+
+def open_store(url: str, patience: Patience | None = None) -> SqlStore:
+    """Open the database of the configuration; the file or the database must be there (`upgrading.upgrade` makes the tables).
+
+    Raises OperatorError for a URL of another kind, CouldNotAsk where nothing answers there.
+    """
+    address = parse_url(url)
+    store = SqlStore(address, patience or Patience())
+    try:
+        store.ping()
+    except CouldNotAsk as failed:
+        raise CouldNotAsk(f"{address.render_as_string(hide_password=True)}: {failed.cause}") from failed
+    return store
+
+
+def _conditions(withdrawn: bool) -> list[ColumnElement[bool]]:
+    return [] if withdrawn else [IN_FORCE]
+
+
+if TYPE_CHECKING:
+    _keeps_links: type[LinkStore] = SqlStore
+    _guards: type[ReplayGuard] = SqlStore

@@ -1,0 +1,76 @@
+"""The replay guard on a database: the primary key decides who was first, among all workers and nodes."""
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import Engine, bindparam, delete, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import Insert
+
+from attribute_authority.domain.identifiers import EntityId
+from attribute_authority.errors import CouldNotAsk
+from attribute_authority.storage.engine import SQLITE, asking
+from attribute_authority.storage.kept import DriverConnection, KeptConnections
+from attribute_authority.storage.tables import Instant, seen_message
+
+_LONGEST_ID = 256
+"""Longer message ids are remembered by their SHA-256: an index of PostgreSQL has limited room, and a requester may not fill the disk."""
+
+_CHUNK = 1000
+"""Records dropped per transaction, so that nobody who records one meanwhile waits for long."""
+
+_KEY = (seen_message.c.issuer, seen_message.c.message_id)
+
+_DROP_EXPIRED = delete(seen_message).where(
+    tuple_(*_KEY).in_(
+        select(*_KEY).where(seen_message.c.expires_at < bindparam("now", type_=Instant)).limit(_CHUNK).with_for_update(skip_locked=True)
+    )
+)
+"""A chunk of what has expired; PostgreSQL leaves out what another node is dropping just now."""
+
+
+class SqlReplayGuard:
+    """Remembers message ids in the table `seen_message`."""
+
+    def __init__(self, engine: Engine, kept: KeptConnections) -> None:
+        self._engine = engine
+        self._kept = kept
+        self._sql, self._in_order = kept.compile(_record(engine.dialect.name == SQLITE))
+        # How this dialect wants an instant; the driver is given it without SQLAlchemy in between.
+        self._instant = Instant().dialect_impl(engine.dialect).bind_processor(engine.dialect)
+
+    def is_first(self, issuer: EntityId, message_id: str, expires_at: datetime) -> bool:
+        """Record the message; True when it was not seen before. Raises CouldNotAsk."""
+        instant = expires_at if self._instant is None else self._instant(expires_at)
+        parameters = self._in_order({"issuer": issuer, "message_id": _bounded(message_id), "expires_at": instant})
+
+        def record(connection: DriverConnection) -> bool:
+            return connection.execute(self._sql, parameters).rowcount == 1
+
+        def record_again(connection: DriverConnection) -> bool:
+            # The first attempt may have been committed before the connection broke, so a record that is there now may be our own.
+            # Calling that a replay would refuse an honest requester for good, calling it first might let a replay through.
+            if record(connection):
+                return True
+            raise CouldNotAsk("the connection to the database broke while a message was recorded; whether it was the first is not known")
+
+        return self._kept.ask(record, record_again)
+
+    def forget_expired(self, now: datetime) -> int:
+        """Drop records whose `expires_at` lies before `now`; returns how many. Raises CouldNotAsk."""
+        dropped = 0
+        with asking(), self._engine.connect() as connection:
+            while chunk := connection.execute(_DROP_EXPIRED, {"now": now}).rowcount:
+                dropped += chunk
+        return dropped
+
+
+def _record(on_sqlite: bool) -> Insert:
+    statement: sqlite.Insert | postgresql.Insert = sqlite.insert(seen_message) if on_sqlite else postgresql.insert(seen_message)
+    return statement.on_conflict_do_nothing().inline()
+
+
+def _bounded(message_id: str) -> str:
+    if len(message_id) <= _LONGEST_ID:
+        return message_id
+    return "sha256:" + hashlib.sha256(message_id.encode()).hexdigest()

@@ -1,0 +1,109 @@
+"""The tables: a subject has identifiers and links; a link in force is one that is not withdrawn.
+
+Qualifiers that an identifier does not have are stored as the empty text, because NULLs are all different to a UNIQUE constraint.
+Texts have no length limit here: the domain limits them, and a database that cuts or refuses would do so differently on each back end.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An instant in UTC: aware in Python, `timestamptz` in PostgreSQL, text of fixed width (so that it compares) in SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert to UTC. Raises ValueError for an instant without a zone, which would silently mean something else elsewhere."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant without a time zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the instant in UTC, whatever zone the session of the database has."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+NAMING_CONVENTION = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+
+ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+"""Only a column of the very type INTEGER numbers itself in SQLite; it holds 64 bits there all the same.
+
+Subjects and links are numbered with AUTOINCREMENT, so that a number which an operator once read never comes to mean another.
+"""
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+subject = Table(
+    "subject",
+    metadata,
+    Column("id", ROW_NUMBER, Identity(always=False), primary_key=True),
+    Column("home_organisation", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+identifier = Table(
+    "identifier",
+    metadata,
+    Column("id", ROW_NUMBER, Identity(always=False), primary_key=True),
+    Column("subject_id", ROW_NUMBER, ForeignKey(subject.c.id), nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("name_qualifier", Text, nullable=False, server_default=text("''")),
+    Column("sp_name_qualifier", Text, nullable=False, server_default=text("''")),
+    UniqueConstraint("kind", "value", "name_qualifier", "sp_name_qualifier"),
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("id", ROW_NUMBER, Identity(always=False), primary_key=True),
+    Column("subject_id", ROW_NUMBER, ForeignKey(subject.c.id), nullable=False),
+    Column("orcid", Text, nullable=False, index=True),
+    Column("environment", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("linked_at", Instant, nullable=False),
+    Column("withdrawn_at", Instant),
+    sqlite_autoincrement=True,
+)
+
+IN_FORCE = link.c.withdrawn_at.is_(None)
+
+Index("uq_link_in_force", link.c.subject_id, link.c.environment, unique=True, sqlite_where=IN_FORCE, postgresql_where=IN_FORCE)
+
+seen_message = Table(
+    "seen_message",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("expires_at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,1 @@
+"""The doors: the SOAP back channel and the operations door, on Twisted."""

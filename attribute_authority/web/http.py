@@ -1,0 +1,136 @@
+"""HTTP with limits: how long a request may take, how large it may be, and an end that finishes what is in hand."""
+
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request, Site
+
+_TOO_LARGE: Final = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_NO_STORE: Final = (b"no-cache, no-store, must-revalidate, private",)
+
+
+class DeadlineChannel(HTTPChannel):
+    """A connection whose next request must be complete within the time-out, however slowly its bytes trickle in."""
+
+    site: "BoundedSite"
+
+    def connectionMade(self) -> None:
+        """Start the clock before the first byte, so that a half-open connection or TLS handshake ends too."""
+        super().connectionMade()
+        self.site.opened(self)
+
+    def resetTimeout(self) -> None:
+        """Leave the clock alone: bytes that arrive buy no time."""
+
+    def connectionLost(self, reason: Any) -> None:
+        """Forget the connection."""
+        super().connectionLost(reason)
+        self.site.closed(self)
+
+    def drain(self) -> None:
+        """Close now if idle, otherwise once the request in hand is answered."""
+        if any(not request.finished for request in self.requests) and self._handlingRequest:
+            self.persistent = False
+            return
+        self.loseConnection()
+
+
+class BoundedRequest(Request):
+    """A request whose body is refused, and not kept, beyond the size that its site allows."""
+
+    _received = 0
+    _refused = False
+
+    def gotLength(self, length: int | None) -> None:
+        """Refuse a body that is announced as too large before any of it is read."""
+        super().gotLength(0 if length is None else min(length, self._limit))
+        if length is not None and length > self._limit:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take in a part of the body, chunked or not."""
+        self._received += len(data)
+        if self._received > self._limit:
+            self._refuse()
+        if not self._refused:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Serve a complete request."""
+        if not self._refused:
+            super().requestReceived(command, path, version)
+
+    @property
+    def _limit(self) -> int:
+        return int(self.channel.site.max_body_bytes)
+
+    def _refuse(self) -> None:
+        if not self._refused:
+            self._refused = True
+            self.channel.transport.write(_TOO_LARGE)
+            self.channel.loseConnection()
+
+
+class BoundedSite(Site):
+    """A site of bounded requests that knows its open connections.
+
+    `timeout` is in seconds: how long a connection may take to bring a complete request, counted from its opening or from the
+    previous answer; `max_body_bytes` is the largest body in octets.
+    """
+
+    protocol = DeadlineChannel
+
+    def __init__(self, root: IResource, reactor: IReactorTime, *, timeout: float, max_body_bytes: int) -> None:
+        super().__init__(root, BoundedRequest, parsePOSTFormSubmission=False, timeout=timeout, reactor=reactor)
+        self.max_body_bytes = max_body_bytes
+        self._channels: set[DeadlineChannel] = set()
+        self._drained: Deferred[None] | None = None
+
+    def startFactory(self) -> None:
+        """Do without Twisted's access log: events are the log."""
+
+    def log(self, request: Request) -> None:
+        """Write no access log line."""
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Make the channel of a new connection."""
+        return super().buildProtocol(addr)
+
+    def opened(self, channel: DeadlineChannel) -> None:
+        """Note a connection."""
+        self._channels.add(channel)
+
+    def closed(self, channel: DeadlineChannel) -> None:
+        """Forget a connection; the last one ends a drain."""
+        self._channels.discard(channel)
+        if self._drained is not None and not self._channels and not self._drained.called:
+            self._drained.callback(None)
+
+    def drain(self) -> "Deferred[None]":
+        """Close idle connections, let busy ones finish; fires when none is left."""
+        self._drained = Deferred()
+        for channel in tuple(self._channels):
+            channel.drain()
+        if not self._channels and not self._drained.called:
+            self._drained.callback(None)
+        return self._drained
+
+
+class PlainResource(Resource):
+    """A resource that answers octets whole."""
+
+    isLeaf = True
+
+    def reply(self, request: Request, status: int, content_type: bytes, body: bytes) -> bytes:
+        """Set what every answer carries: length, media type, and that it must not be kept (bindings 3.2.3.2)."""
+        request.setResponseCode(status)
+        headers = request.responseHeaders
+        headers.setRawHeaders(b"content-type", (content_type,))
+        headers.setRawHeaders(b"cache-control", _NO_STORE)
+        headers.setRawHeaders(b"pragma", (b"no-cache",))
+        headers.setRawHeaders(b"x-content-type-options", (b"nosniff",))
+        headers.setRawHeaders(b"content-length", (b"%d" % len(body),))
+        return body

@@ -1,0 +1,11 @@
+<?php
+
+// To be merged into $config of config/config.php: the authority's metadata beside what is loaded already.
+// Leave it out where the federation's metadata, in a set that has attribute authorities in it, is loaded as XML.
+
+return [
+    'metadata.sources' => [
+        ['type' => 'flatfile'],
+        ['type' => 'xml', 'file' => 'metadata/orcid-authority.xml'],
+    ],
+];

@@ -1,0 +1,37 @@
+"""The floor: one RSA-2048 signature checked, one made, and Twisted's own handling of a request over TLS; nothing can cost less.
+
+usage: python -m tests.bench.floor KEY CERTIFICATE ANSWER     ANSWER is a file with what to send back
+"""
+
+import sys
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.bench.site import serve
+
+# About the size of a SignedInfo, which is what is hashed for a signature.
+_SIGNED_INFO = b"." * 900
+
+
+def main() -> None:
+    """Serve the same answer to everybody, at the price of one signature each way."""
+    key_file, certificate_file, answer_file = map(Path, sys.argv[1:])
+    key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    public_key = key.public_key()
+    scheme, digest = padding.PKCS1v15(), hashes.SHA256()
+    signature = key.sign(_SIGNED_INFO, scheme, digest)
+    constant = answer_file.read_bytes()
+
+    def answer(_: bytes) -> bytes:
+        public_key.verify(signature, _SIGNED_INFO, scheme, digest)
+        key.sign(_SIGNED_INFO, scheme, digest)
+        return constant
+
+    serve(answer, key_file, certificate_file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The servers that are measured, each a process tree of its own on a free port of 127.0.0.1."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.population import populate
+from tests.peers.lab import Federation
+
+_START_SECONDS = 60.0
+_ENTITY_ID = "https://aa.example.org/orcid"
+_CONFIGURATION = """\
+[authority]
+entity_id = "{entity_id}"
+base_url = "https://127.0.0.1"
+signing = [{{ key = "keys/signing.key", certificate = "keys/signing.crt" }}]
+
+[back_channel]
+host = "127.0.0.1"
+port = 0
+tls = {{ key = "keys/tls.key", certificate = "keys/tls.crt" }}
+
+[operations]
+port = 0
+
+[database]
+url = "sqlite:///links.db"
+
+[[metadata]]
+file = "{metadata}"
+
+[[release]]
+requesters = ["{requester}"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: the root of its process tree, and where it takes queries."""
+
+    process: int
+    url: str
+
+
+class NotServing(RuntimeError):
+    """A server ended, or said nothing of where it listens; the text is the last of what it wrote."""
+
+
+def prepare_authority(directory: Path, federation: Federation) -> Path:
+    """Make an authority with a million people that serves the federation; returns its configuration."""
+    command = [_authority_command(), "init", str(directory), "--entity-id", _ENTITY_ID, "--base-url", "https://127.0.0.1"]
+    subprocess.run(command, check=True, capture_output=True)
+    names = {"entity_id": _ENTITY_ID, "metadata": federation.metadata, "requester": federation.released.entity_id}
+    configuration = directory / "authority.toml"
+    configuration.write_text(_CONFIGURATION.format(**names))
+    populate(directory / "links.db", federation.home.entity_id)
+    return configuration
+
+
+@contextmanager
+def authority(configuration: Path, workers: int, cores: frozenset[int]) -> Iterator[Server]:
+    """Run the authority as its operator would."""
+    command = [_authority_command(), "--config", str(configuration), "serve", "--workers", str(workers)]
+    with _running(command, cores, "/saml/attribute-query") as server:
+        yield server
+
+
+@contextmanager
+def stock(directory: Path, federation: Federation, database: Path, cores: frozenset[int]) -> Iterator[Server]:
+    """Run pysaml2's attribute authority, without the system's trusted certificates: to load them would treble its cost."""
+    nobody = directory / "trusted"
+    nobody.mkdir()
+    trusted = nobody / "none.pem"
+    trusted.write_text("")
+    keys = federation.home.keys
+    command = _module("tests.bench.stock", keys.key, keys.certificate, federation.metadata, database)
+    with _running(command, cores, "", {"SSL_CERT_FILE": str(trusted), "SSL_CERT_DIR": str(nobody)}) as server:
+        yield server
+
+
+@contextmanager
+def floor(federation: Federation, answer: Path, cores: frozenset[int]) -> Iterator[Server]:
+    """Run the floor, which sends the content of `answer` to everybody."""
+    keys = federation.home.keys
+    with _running(_module("tests.bench.floor", keys.key, keys.certificate, answer), cores, "") as server:
+        yield server
+
+
+def _module(name: str, *arguments: Path) -> list[str]:
+    return [sys.executable, "-m", name, *map(str, arguments)]
+
+
+def _authority_command() -> str:
+    return str(Path(sys.executable).with_name("attribute-authority"))
+
+
+@contextmanager
+def _running(command: Sequence[str], cores: frozenset[int], path: str, environment: dict[str, str] | None = None) -> Iterator[Server]:
+    held = ["taskset", "--cpu-list", ",".join(map(str, sorted(cores))), *command]
+    # A file, as a service manager gives: to read a pipe would cost the load what it must not cost.
+    with tempfile.NamedTemporaryFile("ab") as log:
+        process = subprocess.Popen(held, stderr=log, env={**os.environ, **(environment or {})})
+        try:
+            yield Server(process.pid, _wait_for_url(process, Path(log.name)).rstrip("/") + (path or "/"))
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait_for_url(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        ended = process.poll() is not None
+        for line in log.read_text(encoding="utf-8").splitlines():
+            if line.startswith("{") and (url := _url_of(line)) is not None:
+                return url
+        if ended:
+            break
+        time.sleep(0.05)
+    raise NotServing(log.read_text(encoding="utf-8")[-4000:])
+
+
+def _url_of(line: str) -> str | None:
+    said = json.loads(line)
+    if said.get("event") == "listening" and said.get("door") == "back_channel":
+        return str(said["url"])
+    return None

@@ -1,0 +1,157 @@
+"""The migrations make what the tables say, on both databases."""
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from attribute_authority.errors import CouldNotAsk, OperatorError
+from attribute_authority.storage.engine import Patience, make_working_engine, parse_url
+from attribute_authority.storage.sql import open_store
+from attribute_authority.storage.tables import metadata
+from attribute_authority.storage.upgrading import pending, upgrade
+from tests.peers.postgresql import PostgresqlServer
+
+ALL = ("0001_subjects_links_replay",)
+SQLITE_SCHEMA = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND name NOT LIKE 'sqlite%' ORDER BY name"
+POSTGRESQL_SCHEMA = """
+    SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    UNION SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace AND conname NOT LIKE 'alembic%'
+    UNION SELECT table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, is_identity, identity_generation, column_default)
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+    ORDER BY 1
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database that holds nothing."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/links.db"
+    return str(request.getfixturevalue("empty_postgresql_url"))
+
+
+@pytest.fixture
+def migrated(url: str) -> Iterator[Connection]:
+    """A connection to a database that was upgraded."""
+    upgrade(url)
+    with make_working_engine(parse_url(url), Patience()).connect() as connection:
+        yield connection
+
+
+def schema(connection: Connection) -> list[tuple[str, str]]:
+    """Return every name of the schema with its definition, however it is spaced."""
+    rows = connection.execute(text(SQLITE_SCHEMA if connection.dialect.name == "sqlite" else POSTGRESQL_SCHEMA))
+    return [(name, " ".join(definition.split())) for name, definition in rows]
+
+
+class TestMigrations:
+    """Migrations against tables."""
+
+    def test_alembic_finds_no_difference(self, migrated: Connection) -> None:
+        """Nothing is left for a migration to do."""
+        differences = compare_metadata(MigrationContext.configure(migrated), metadata)
+
+        assert [] == differences
+
+    def test_definitions_are_the_same(self, migrated: Connection) -> None:
+        """Every table, constraint, partial index and identity is defined alike, which Alembic does not compare in full."""
+        by_migration = schema(migrated)
+        metadata.drop_all(migrated)
+        metadata.create_all(migrated)
+
+        assert sorted(schema(migrated)) == sorted(by_migration)
+
+
+class TestUpgrade:
+    """Upgrading."""
+
+    def test_pending_until_upgraded(self, url: str) -> None:
+        """What is missing is named, applied once, and missing no more."""
+        assert ALL == pending(url)
+        assert ALL == upgrade(url)
+        assert () == pending(url)
+        assert () == upgrade(url)
+
+    def test_upgrades_at_once_apply_each_migration_once(self, url: str) -> None:
+        """Two nodes that are renewed at the same time do not disturb each other."""
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = list(pool.map(upgrade, [url] * 2))
+
+        assert sorted([(), ALL]) == sorted(outcomes)
+
+    def test_database_of_a_later_release(self, migrated: Connection, url: str) -> None:
+        """An old release does not work on a schema that it does not know."""
+        migrated.execute(text("UPDATE alembic_version SET version_num = '9999_from_the_future'"))
+
+        for work in (pending, upgrade):
+            with pytest.raises(OperatorError, match=r"9999_from_the_future.*later release"):
+                work(url)
+
+    def test_failed_upgrade_leaves_nothing(self, url: str) -> None:
+        """A migration that fails half-way is undone as a whole."""
+        if url.startswith("sqlite"):
+            Path(url.removeprefix("sqlite:///")).touch()
+        with make_working_engine(parse_url(url), Patience()).connect() as connection:
+            connection.execute(text("CREATE TABLE seen_message (other INTEGER)"))
+            with pytest.raises(CouldNotAsk, match="already exists"):
+                upgrade(url)
+
+            assert {"seen_message"} == {name.partition(".")[0] for name, _ in schema(connection)}
+
+
+class TestAddress:
+    """The URL of the configuration."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "links.db",
+            "sqlite://",
+            "sqlite:///:memory:",
+            "sqlite:///links.db?mode=ro",
+            "mysql://secret@db/links",
+            "postgresql://secret@db/links",
+        ],
+    )
+    def test_other_databases_are_refused(self, url: str) -> None:
+        """Only a file of SQLite and PostgreSQL by way of psycopg are accepted, and the answer shows what is expected."""
+        for work in (open_store, pending, upgrade):
+            with pytest.raises(OperatorError, match="expected sqlite:///FILE") as refused:
+                work(url)
+
+            assert "secret" not in refused.value.cause
+
+    def test_directory_that_is_missing(self, tmp_path: Path) -> None:
+        """A file that cannot be made is named."""
+        with pytest.raises(OperatorError, match=r"missing/links\.db cannot be made: No such file"):
+            upgrade(f"sqlite:///{tmp_path}/missing/links.db")
+
+    def test_unreachable_server(self, postgresql: PostgresqlServer) -> None:
+        """A database that does not exist could not be asked."""
+        with pytest.raises(CouldNotAsk, match="nowhere"):
+            pending(postgresql.url("nowhere"))
+
+    def test_pending_makes_no_file(self, tmp_path: Path) -> None:
+        """Looking at what is missing does not make a database."""
+        pending(f"sqlite:///{tmp_path}/links.db")
+
+        assert [] == list(tmp_path.iterdir())
+
+    def test_upgrade_keeps_links(self, tmp_path: Path) -> None:
+        """A second upgrade leaves what is stored alone."""
+        upgrade(f"sqlite:///{tmp_path}/links.db")
+        connection = sqlite3.connect(tmp_path / "links.db")
+        connection.execute("INSERT INTO subject (home_organisation, created_at) VALUES ('urn:x', '2026-01-01 00:00:00.000000')")
+        connection.commit()
+        upgrade(f"sqlite:///{tmp_path}/links.db")
+
+        assert [(1,)] == connection.execute("SELECT count(*) FROM subject").fetchall()
+        connection.close()

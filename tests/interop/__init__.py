@@ -1,0 +1,1 @@
+"""Unmodified clients of others query a running authority."""

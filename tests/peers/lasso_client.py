@@ -1,0 +1,62 @@
+"""lasso's client, run by the system's Python because lasso comes as a Debian package only."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from tests.peers import missing, require
+from tests.peers.lab import EDU_PERSON_ORCID, URI_NAME_FORMAT, Member, NameId, Reply, TrustedAuthority, reply, service_provider_metadata
+
+_SCRIPT = Path(__file__).parent / "scripts" / "lasso_query.py"
+_DEADLINE_SECONDS = 60
+
+
+class Mode(StrEnum):
+    """How the query proves its sender."""
+
+    SIGNED = "signed"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query; `tampering` replaces text in the finished message, after it was signed."""
+
+    name_id: NameId
+    mode: Mode = Mode.SIGNED
+    tampering: Mapping[str, str] = field(default_factory=dict)
+
+
+def query(directory: Path, member: Member, authority: TrustedAuthority, question: Question) -> Reply:
+    """Ask `authority` as `member`."""
+    python = require("/usr/bin/python3", "python3")
+    if not _has_lasso(python):
+        missing("lasso is not installed for /usr/bin/python3 (Debian package python3-lasso)")
+    own_metadata = directory / "lasso-own-metadata.xml"
+    own_metadata.write_bytes(service_provider_metadata(member))
+    asked = {
+        "own_metadata": str(own_metadata),
+        "key": str(member.keys.key),
+        "certificate": str(member.keys.certificate),
+        "authority": authority.entity_id,
+        "authority_metadata": str(authority.metadata),
+        "trusted": str(authority.trusted_certificates(directory)),
+        "attribute": EDU_PERSON_ORCID,
+        "attribute_name_format": URI_NAME_FORMAT,
+        "name_id": asdict(question.name_id),
+        "signed": question.mode is Mode.SIGNED,
+        "client_certificate": question.mode is Mode.TLS,
+        "tampering": dict(question.tampering),
+    }
+    done = subprocess.run([python, _SCRIPT], input=json.dumps(asked), capture_output=True, check=True, text=True, timeout=_DEADLINE_SECONDS)
+    outcome = json.loads(done.stdout)
+    return reply(outcome["attributes"], outcome["failure"], done.stderr)
+
+
+@cache
+def _has_lasso(python: Path) -> bool:
+    return subprocess.run([python, "-c", "import lasso"], capture_output=True, check=False).returncode == 0
