@@ -1,7 +1,7 @@
 """The composition root: settings in, running objects out. The only file that sees the core, the doors and the storage together."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
@@ -24,7 +24,7 @@ from attribute_authority.saml.own_metadata import Contact, Logo, Organisation, O
 from attribute_authority.saml.signature import AllowedAlgorithms
 from attribute_authority.saml.signing import Signer, load_signer
 from attribute_authority.saml.verification import Verification, accepted_destinations
-from attribute_authority.settings import KeyPair, ReleaseSettings, RequesterSettings, Settings
+from attribute_authority.settings import KeyPair, Localised, ReleaseSettings, RequesterSettings, Settings
 from attribute_authority.storage.engine import Patience
 from attribute_authority.storage.sql import SqlStore, open_store
 from attribute_authority.web.client_key import ClientKeys, TrustedProxies
@@ -69,12 +69,12 @@ def open_link_store(settings: Settings) -> SqlStore:
 
 def load_signers(settings: Settings) -> tuple[Signer, ...]:
     """Load every signing key, the first of which signs. Raises OperatorError naming the files."""
-    return tuple(_load(pair, load_signer) for pair in settings.authority.signing)
+    return _load_all(settings.authority.signing, load_signer)
 
 
 def load_decryption_keys(settings: Settings) -> tuple[bytes, ...]:
     """Load the keys to which identifiers may be encrypted, PEM. Raises OperatorError naming the files."""
-    return tuple(_load(pair, _rsa_key) for pair in settings.authority.encryption)
+    return _load_all(settings.authority.encryption, _rsa_key)
 
 
 def load_tls(settings: Settings) -> TlsServer | None:
@@ -103,7 +103,9 @@ def make_answering(settings: Settings, subjects: SubjectFinder) -> Answering:
     return Answering(subjects, release_rules(settings), settings.authority.environment, profiles)
 
 
-def make_query_door(settings: Settings, store: SubjectFinder, replays: ReplayGuard, directory: EntityDirectory, events: EventLog) -> QueryDoor:
+def make_query_door(
+    settings: Settings, store: SubjectFinder, replays: ReplayGuard, directory: EntityDirectory, events: EventLog
+) -> QueryDoor:
     """Make what answers queries. Raises OperatorError where keys cannot be used."""
     verification = Verification(
         directory,
@@ -135,28 +137,15 @@ def own_metadata(settings: Settings) -> bytes:
             signing_certificates=tuple(read_file(pair.certificate) for pair in authority.signing),
             tls_certificate=None if tls is None else read_file(tls.certificate),
             encryption_certificates=tuple(read_file(pair.certificate) for pair in authority.encryption),
-            display_names=dict(presentation.display_name),
-            descriptions=dict(presentation.description),
-            information_urls=dict(presentation.information_url),
-            privacy_statement_urls=dict(presentation.privacy_statement_url),
+            display_names=_texts(presentation.display_name),
+            descriptions=_texts(presentation.description),
+            information_urls=_texts(presentation.information_url),
+            privacy_statement_urls=_texts(presentation.privacy_statement_url),
             logo=None if logo is None else Logo(logo.url, logo.width, logo.height),
-            organisation=None if run_by is None else Organisation(dict(run_by.name), dict(run_by.url), dict(run_by.display_name)),
+            organisation=None if run_by is None else Organisation(_texts(run_by.name), _texts(run_by.url), _texts(run_by.display_name)),
             contacts=tuple(Contact(contact.type, contact.email, contact.given_name, contact.surname) for contact in authority.contact),
         )
     )
-
-
-def gather(*steps: Callable[[], object]) -> tuple[str, ...]:
-    """Run every step and return the faults of all of them."""
-    faults: list[str] = []
-    for step in steps:
-        try:
-            step()
-        except FaultyConfiguration as faulty:
-            faults.extend(faulty.faults)
-        except OperatorError as fault:
-            faults.append(fault.cause)
-    return tuple(faults)
 
 
 def read_file(file: Path) -> bytes:
@@ -165,6 +154,19 @@ def read_file(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise OperatorError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def _load_all(pairs: Sequence[KeyPair], load: Callable[[bytes, bytes], _Made]) -> tuple[_Made, ...]:
+    made: list[_Made] = []
+    faults: list[str] = []
+    for pair in pairs:
+        try:
+            made.append(_load(pair, load))
+        except OperatorError as fault:
+            faults.append(fault.cause)
+    if faults:
+        raise FaultyConfiguration(tuple(faults))
+    return tuple(made)
 
 
 def _load(pair: KeyPair, load: Callable[[bytes, bytes], _Made]) -> _Made:
@@ -183,6 +185,10 @@ def _rsa_key(key_pem: bytes, certificate_pem: bytes) -> bytes:
     if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != certificate.public_key():
         raise OperatorError("expected an RSA key, for key transport by RSA-OAEP, and the certificate of that key")
     return key_pem
+
+
+def _texts(localised: Localised) -> dict[str, str]:
+    return dict(localised.items())
 
 
 def _rule(rule: ReleaseSettings) -> ReleaseRule:

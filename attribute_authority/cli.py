@@ -1,28 +1,48 @@
-"""The command line of the authority; each command is a file of `commands`."""
+"""The command line of the authority; each command is a file of `commands`, loaded when it is called.
 
+A worker of `serve` lives for months and should not carry what only other commands need.
+"""
+
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
 
 from attribute_authority import __version__
-from attribute_authority.commands.check import check
-from attribute_authority.commands.database import database
-from attribute_authority.commands.explain import explain
-from attribute_authority.commands.init import init
-from attribute_authority.commands.link import link
-from attribute_authority.commands.metadata import metadata
-from attribute_authority.commands.query import query
-from attribute_authority.commands.serve import serve
-from attribute_authority.demo.command import demo
 from attribute_authority.errors import AuthorityError
 from attribute_authority.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, config_path
 
+_COMMANDS: Final = {
+    "init": "attribute_authority.commands.init",
+    "serve": "attribute_authority.commands.serve",
+    "check": "attribute_authority.commands.check",
+    "metadata": "attribute_authority.commands.metadata",
+    "link": "attribute_authority.commands.link",
+    "query": "attribute_authority.commands.query",
+    "explain": "attribute_authority.commands.explain",
+    "database": "attribute_authority.commands.database",
+    "prepare": "attribute_authority.commands.prepare",
+    "demo": "attribute_authority.demo.command",
+}
 
-class FaultNaming(click.Group):
-    """Ends a command that fails with the sentences of its faults and exit code 1, never with a traceback."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+class Commands(click.Group):
+    """Finds commands by name, and ends one that fails with the sentences of its faults and exit code 1, without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order of their use."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command; None where there is none of that name."""
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = getattr(import_module(module), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
         try:
             return super().invoke(ctx)
@@ -30,17 +50,13 @@ class FaultNaming(click.Group):
             raise click.ClickException(fault.cause) from fault
 
 
-@click.group(cls=FaultNaming, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="attribute-authority")
 @click.option("--config", type=click.Path(path_type=Path), help=f"Configuration file; otherwise ${CONFIG_VARIABLE}, then {DEFAULT_CONFIG}.")
 @click.pass_context
-def cli(context: click.Context, config: Path | None) -> None:
+def cli(context: click.Context, /, config: Path | None) -> None:
     """Run and look after an ORCID attribute authority."""
     context.obj = config_path(config)
-
-
-for _command in (init, serve, check, metadata, link, query, explain, database, demo):
-    cli.add_command(_command)
 
 
 def main() -> None:

@@ -65,9 +65,7 @@ class EventLog:
 
     def query(self, event: QueryEvent, started: float) -> None:
         """Write the event of a query; `started` is what `stopwatch` said at its beginning."""
-        fields: dict[str, Any] = {
-            name: value for name in event.__slots__ if (value := getattr(event, name)) is not None  # type: ignore[attr-defined]
-        }
+        fields: dict[str, Any] = {name: value for name in event.__slots__ if (value := getattr(event, name)) is not None}
         fields["milliseconds"] = round((stopwatch() - started) * 1000, 3)
         if event.failure is None:
             self._logger.info("query", **fields)

@@ -4,56 +4,50 @@ Each class is one table. Relative paths are relative to the file they stand in. 
 What the keys mean for an operator stands in conf/authority.toml, which lists each with its default and reason.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from attribute_authority.domain.identifiers import EntityId, Environment, parse_entity_id
+from attribute_authority.domain.identifiers import Environment
 from attribute_authority.domain.query import NothingToRelease, Recipient
-from attribute_authority.errors import FaultyConfiguration, InvalidIdentifier, OperatorError
+from attribute_authority.errors import FaultyConfiguration, OperatorError
+from attribute_authority.setting_values import (
+    DatabaseUrl,
+    EmailAddress,
+    EntityIdText,
+    FilePath,
+    HeaderName,
+    Localised,
+    LocalisedAddress,
+    Network,
+    Port,
+    WebAddress,
+    integer,
+    seconds,
+)
 
 CONFIG_VARIABLE = "ATTRIBUTE_AUTHORITY_CONFIG"
 DEFAULT_CONFIG = Path("conf/authority.toml")
 
-
-def _entity_id(text: str) -> EntityId:
-    try:
-        return parse_entity_id(text)
-    except InvalidIdentifier as error:
-        raise ValueError(error.cause) from error
-
-
-def _web_address(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("expected an absolute https URL without query")
-    return text.rstrip("/")
-
-
-def _beside_configuration(path: Any, info: ValidationInfo) -> Any:
-    directory = (info.context or {}).get("directory", Path())
-    return directory / path if isinstance(path, str) and path else path
-
-
-def _file_of_sqlite(url: str, info: ValidationInfo) -> str:
-    prefix = "sqlite:///"
-    file = url.removeprefix(prefix)
-    if not url.startswith(prefix) or not file or file.startswith("/"):
-        return url
-    return f"{prefix}{(info.context or {}).get('directory', Path()) / file}"
-
-
-EntityIdText = Annotated[str, AfterValidator(_entity_id)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-FilePath = Annotated[Path, BeforeValidator(_beside_configuration)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Localised = dict[Literal["fi", "sv", "en"], Annotated[str, Field(min_length=1)]]
+_EXPECTED: Final = {
+    "bool_type": "expected true or false",
+    "dict_type": "expected a table",
+    "enum": "expected {expected}",
+    "int_type": "expected an integer",
+    "literal_error": "expected {expected}",
+    "missing": "is missing",
+    "model_type": "expected a table",
+    "string_too_short": "expected a text that is not empty",
+    "string_type": "expected a text in quotation marks",
+    "too_short": "at least one entry is expected",
+    "tuple_type": "expected an array",
+}
+"""What an operator is told for each of pydantic's error types; the types that are not here carry a sentence of ours."""
 
 
 class Table(BaseModel):
@@ -75,7 +69,7 @@ class Contact(Table):
     type: Literal["technical", "support", "administrative", "billing", "other"]
     given_name: str | None = None
     surname: str | None = None
-    email: Annotated[str, Field(pattern=r"^[^@\s:]+@[^@\s]+$")]
+    email: EmailAddress
 
 
 class OwnOrganisation(Table):
@@ -83,15 +77,15 @@ class OwnOrganisation(Table):
 
     name: Localised
     display_name: Localised
-    url: dict[Literal["fi", "sv", "en"], WebAddress]
+    url: LocalisedAddress
 
 
 class Logo(Table):
     """A logo, https, and its size in pixels."""
 
     url: WebAddress
-    width: Annotated[int, Field(gt=0)]
-    height: Annotated[int, Field(gt=0)]
+    width: Annotated[int, integer(1, 10_000)]
+    height: Annotated[int, integer(1, 10_000)]
 
 
 class Presentation(Table):
@@ -99,8 +93,8 @@ class Presentation(Table):
 
     display_name: Localised = {}
     description: Localised = {}
-    information_url: dict[Literal["fi", "sv", "en"], WebAddress] = {}
-    privacy_statement_url: dict[Literal["fi", "sv", "en"], WebAddress] = {}
+    information_url: LocalisedAddress = {}
+    privacy_statement_url: LocalisedAddress = {}
     logo: Logo | None = None
 
 
@@ -119,7 +113,7 @@ class AuthoritySettings(Table):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_state(cls, values: Any) -> Any:
+    def _default_state(cls, values: object) -> object:
         return {"state_directory": "state", **values} if isinstance(values, dict) else values
 
 
@@ -130,10 +124,10 @@ class BackChannelSettings(Table):
     port: Port = 8443
     base_url: WebAddress | None = None
     tls: KeyPair | None = None
-    request_timeout: Annotated[float, Field(gt=0, le=600, strict=False)] = 30.0
-    max_body_bytes: Annotated[int, Field(ge=16_384, le=16_777_216)] = 262_144
-    client_certificate_header: str | None = None
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], Field(strict=False)] = ()
+    request_timeout: Annotated[float, seconds(600)] = 30.0
+    max_body_bytes: Annotated[int, integer(16_384, 16_777_216)] = 262_144
+    client_certificate_header: HeaderName | None = None
+    trusted_proxies: Annotated[tuple[Network, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _header_needs_proxies(self) -> Self:
@@ -154,15 +148,15 @@ class OperationsSettings(Table):
 class DatabaseSettings(Table):
     """`[database]`: where links are kept; `timeout` is in seconds, `pool_size` counts threads and connections per worker."""
 
-    url: Annotated[str, AfterValidator(_file_of_sqlite)]
-    timeout: Annotated[float, Field(gt=0, le=60, strict=False)] = 3.0
-    pool_size: Annotated[int, Field(ge=1, le=64)] = 4
+    url: DatabaseUrl
+    timeout: Annotated[float, seconds(60)] = 3.0
+    pool_size: Annotated[int, integer(1, 64)] = 4
 
 
 class AttributeQuerySettings(Table):
     """`[attribute_query]`: what is demanded of every query; `clock_skew` is in seconds, either way."""
 
-    clock_skew: Annotated[int, Field(ge=1, le=3600)] = 180
+    clock_skew: Annotated[int, integer(1, 3600)] = 180
     accept_sha1: bool = False
 
 
@@ -186,7 +180,9 @@ class ReleaseSettings(Table):
     def _names_its_requesters(self) -> Self:
         conditions = (self.requesters, self.entity_category, self.registration_authority, self.requested_attribute)
         if all(condition is None for condition in conditions):
-            raise ValueError("a rule must say who it is for: expected requesters, entity_category, registration_authority or requested_attribute")
+            raise ValueError(
+                "a rule must say who it is for: expected requesters, entity_category, registration_authority or requested_attribute"
+            )
         return self
 
 
@@ -233,7 +229,7 @@ class Settings(Table):
         names = [requester.entity_id for requester in requesters]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
-            raise ValueError(f"{sorted(twice)} stand in more than one table: expected one each")
+            raise ValueError(f"only one table is expected for each, and there are more for {', '.join(sorted(twice))}")
         return requesters
 
     @property
@@ -255,7 +251,9 @@ def read_settings(path: Path) -> Settings:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise OperatorError(f"{path}: cannot be read: {error.strerror}. Write one with `attribute-authority init`, or name it with --config") from error
+        raise OperatorError(
+            f"{path}: cannot be read: {error.strerror}. Write one with `attribute-authority init`, or name it with --config"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise OperatorError(f"{path}: expected TOML in UTF-8: {error}") from error
     try:
@@ -265,8 +263,38 @@ def read_settings(path: Path) -> Settings:
 
 
 def _fault(path: Path, fault: Mapping[str, Any]) -> str:
-    expected = {"missing": "is missing", "extra_forbidden": "is no key of this table"}.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-    return f"{path}: {_key(fault['loc'])}: {expected}"
+    location: tuple[str | int, ...] = tuple(part for part in fault["loc"] if part != "[key]")
+    if fault["type"] == "extra_forbidden":
+        return f"{path}: {_key(location)}: is not known, expected one of {', '.join(_known_keys(location))}"
+    template = _EXPECTED.get(fault["type"])
+    expected = fault["msg"].removeprefix("Value error, ")
+    if template is not None:
+        expected = template.format(**fault.get("ctx", {}))
+    # Whatever stands there may hold the password of the database.
+    found = "" if location == ("database", "url") or not expected.startswith("expected") else f", found {_found(fault['input'])}"
+    return f"{path}: {_key(location)}: {expected}{found}"
+
+
+def _known_keys(location: tuple[str | int, ...]) -> tuple[str, ...]:
+    table: type[Table] = Settings
+    for name in location[:-1]:
+        if isinstance(name, str):
+            table = _table_in(table.model_fields[name].annotation) or table
+    return tuple(table.model_fields)
+
+
+def _table_in(annotation: object) -> type[Table] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        return annotation
+    return next((table for part in get_args(annotation) if (table := _table_in(part)) is not None), None)
+
+
+def _found(value: object) -> str:
+    if isinstance(value, str) and "@" in value and "://" in value:
+        return "a URL with a password or name in it"
+    if isinstance(value, dict):
+        return "a table; a table of an array stands in double brackets, [[…]]"
+    return "an array" if isinstance(value, list) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _key(location: tuple[str | int, ...]) -> str:

@@ -2,13 +2,15 @@
 
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from twisted.internet.defer import DeferredList
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import LoopingCall
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.threadpool import ThreadPool
@@ -92,7 +94,7 @@ class Worker:
         self._door = make_query_door(settings, self._store, self._store, self._directory, self._events)
         self._metadata = own_metadata(settings)
 
-    def _open(self, bound: socket.socket, site: BoundedSite, factory: Factory) -> None:
+    def _open(self, bound: socket.socket, site: BoundedSite, factory: IProtocolFactory) -> None:
         self._sites.append(site)
         self._ports.append(self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory))
 
@@ -106,7 +108,11 @@ class Worker:
 
     def _reasons(self) -> Sequence[str]:
         reasons = []
-        for name, question in (("database", self._store.ping), ("metadata", lambda: self._directory.find_entity("", present()))):
+        questions: dict[str, Callable[[], object]] = {
+            "database": self._store.ping,
+            "metadata": lambda: self._directory.find_entity("", present()),
+        }
+        for name, question in questions.items():
             try:
                 question()
             except CouldNotAsk:
@@ -121,7 +127,10 @@ class Worker:
 
     def _handle_signals(self) -> None:
         for number, action in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
-            signal.signal(number, lambda *_, action=action: self._reactor.callFromThread(action))
+            signal.signal(number, partial(self._on_signal, action))
+
+    def _on_signal(self, action: Callable[[], None], _number: int, _frame: FrameType | None) -> None:
+        self._reactor.callFromThread(action)
 
 
 def run_worker(config: Path, sockets: tuple[socket.socket, socket.socket], lifeline: int, events: EventLog) -> None:

@@ -5,39 +5,19 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from attribute_authority.assembly import (
-    gather,
-    load_decryption_keys,
-    load_pseudonyms,
-    load_signers,
-    load_tls,
-    metadata_sources,
-    own_metadata,
-    present,
-    read_file,
-)
-from attribute_authority.commands.serve import refuse_old_database
-from attribute_authority.errors import CouldNotAsk, OperatorError
+from attribute_authority.assembly import metadata_sources, present
+from attribute_authority.checking import check_all, gather
 from attribute_authority.saml.metadata import build_index
 from attribute_authority.settings import Settings, read_settings
 
 
 @click.command()
 @click.pass_context
-def check(context: click.Context) -> None:
+def check(context: click.Context, /) -> None:
     """Validate configuration, keys, database and metadata; print every fault."""
     config: Path = context.obj
     settings = read_settings(config)
-    faults = gather(
-        lambda: load_signers(settings),
-        lambda: load_decryption_keys(settings),
-        lambda: load_tls(settings),
-        lambda: load_pseudonyms(settings),
-        lambda: own_metadata(settings),
-        lambda: _check_metadata(settings),
-        lambda: _check_database(settings),
-        lambda: _check_self_test(settings),
-    )
+    faults = (*check_all(settings), *gather(lambda: _check_metadata(settings)))
     for fault in faults:
         click.echo(fault, err=True)
     if faults:
@@ -51,16 +31,3 @@ def _check_metadata(settings: Settings) -> None:
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"metadata: {report.count} entities")
-
-
-def _check_database(settings: Settings) -> None:
-    try:
-        refuse_old_database(settings)
-    except CouldNotAsk as failure:
-        raise OperatorError(f"database.url: {failure.cause}") from failure
-
-
-def _check_self_test(settings: Settings) -> None:
-    if settings.self_test is not None:
-        read_file(settings.self_test.key)
-        read_file(settings.self_test.certificate)

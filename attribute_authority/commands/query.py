@@ -29,12 +29,16 @@ class _Requester:
 @click.option("--as", "entity_id", metavar="ENTITYID", help="Who asks; otherwise the requester of [self_test].")
 @click.option("--key", type=click.Path(path_type=Path), help="Private key of the requester, PEM.")
 @click.option("--certificate", type=click.Path(path_type=Path), help="Certificate of the requester, PEM.")
-@click.option("--ca", type=click.Path(exists=True, path_type=Path), help="Certificates to trust for TLS, PEM; otherwise the one of the configuration.")
+@click.option(
+    "--ca", type=click.Path(exists=True, path_type=Path), help="Certificates to trust for TLS, PEM; otherwise the one of the configuration."
+)
 @click.option("--unsigned", is_flag=True, help="Rely on the TLS client certificate alone.")
 @click.option("--show-xml", is_flag=True, help="Print what came back, as it came.")
 @click.argument("url", required=False)
 @click.pass_context
-def query(context: click.Context, ids: str, url: str | None, ca: Path | None, unsigned: bool, show_xml: bool, **given: str | Path | None) -> None:
+def query(
+    context: click.Context, ids: str, url: str | None, ca: Path | None, unsigned: bool, show_xml: bool, **given: str | Path | None
+) -> None:
     """Send an AttributeQuery to URL, by default our own, and print what came back."""
     settings = read_settings(context.obj)
     requester = _requester(settings, given)

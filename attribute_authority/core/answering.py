@@ -12,8 +12,8 @@ from attribute_authority.core.resolving import candidate_identifiers
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
 from attribute_authority.domain.link import KnownSubject
 from attribute_authority.domain.query import Answer, AttributeDesignator, AttributeQuery, RequesterProfile
-from attribute_authority.domain.release import EDU_PERSON_ORCID, ReleaseRule, allowing_rule
-from attribute_authority.errors import InvalidIdentifier
+from attribute_authority.domain.release import EDU_PERSON_ORCID, ReleaseRule, allowing_rule, may_ask
+from attribute_authority.errors import Denied, InvalidIdentifier
 from attribute_authority.ports import SubjectFinder
 
 _DEFAULT_PROFILE = RequesterProfile()
@@ -55,7 +55,12 @@ class Answering:
         return self.profiles.get(requester, _DEFAULT_PROFILE)
 
     def decide(self, query: AttributeQuery) -> Decision:
-        """Find the person and decide on release. Raises Denied for a foreign SPNameQualifier, CouldNotAsk when the store is away."""
+        """Find the person and decide on release.
+
+        Raises Denied for an entity that is no requester, and for a foreign SPNameQualifier; CouldNotAsk when the store is away.
+        """
+        if not may_ask(self.rules, query.requester):
+            raise Denied(f"{query.requester.entity_id} has no role that queries, and no release rule names it")
         profile = self.profile(query.requester.entity_id)
         candidates = candidate_identifiers(query.name_id, query.requester, profile.default_name_qualifier)
         matched, subject = self._find(candidates)

@@ -16,10 +16,11 @@ EntityId = NewType("EntityId", str)
 MAX_IDENTIFIER_LENGTH = 256
 MAX_ENTITY_ID_LENGTH = 1024
 
-_EPPN = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+")
+# Lone surrogates stand for bytes of a command line that were no UTF-8; no database and no XML can hold them.
+_EPPN = re.compile(r"[^\s@\x00-\x1f\x7f\ud800-\udfff]+@[^\s@\x00-\x1f\x7f\ud800-\udfff]+")
 _UNIQUE_ID = re.compile(r"[A-Za-z0-9]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,255}")
 _SUBJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9=-]{0,126}@[A-Za-z0-9][A-Za-z0-9.-]{0,126}")
-_OPAQUE = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_OPAQUE = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]+")
 _ORCID = re.compile(r"(?:https?://(?:www\.)?(?P<host>(?:sandbox\.)?orcid\.org)/)?(?P<id>(?:[0-9]{4}-){3}[0-9]{3}[0-9Xx])/?")
 
 
@@ -93,7 +94,9 @@ def parse_identifier(
         raise InvalidIdentifier(f"{text!r} is not a valid {kind}: expected {expected}, at most {MAX_IDENTIFIER_LENGTH} characters")
     if kind is IdentifierKind.PERSISTENT:
         if name_qualifier is None or sp_name_qualifier is None:
-            raise InvalidIdentifier("a persistent identifier needs a NameQualifier (identity provider) and an SPNameQualifier (service provider)")
+            raise InvalidIdentifier(
+                "a persistent identifier needs a NameQualifier (identity provider) and an SPNameQualifier (service provider)"
+            )
         return Identifier(kind, text, parse_entity_id(name_qualifier), parse_entity_id(sp_name_qualifier))
     if name_qualifier is not None or (sp_name_qualifier is not None and kind is not IdentifierKind.PAIRWISE_ID):
         raise InvalidIdentifier(f"{kind} takes no such qualifier")
@@ -141,7 +144,9 @@ class OrcidId:
         """
         match = _ORCID.fullmatch(text.strip())
         if match is None:
-            raise InvalidIdentifier(f"{text!r} is not an ORCID iD: expected 0000-0000-0000-0000 or https://{environment.host}/0000-0000-0000-0000")
+            raise InvalidIdentifier(
+                f"{text!r} is not an ORCID iD: expected 0000-0000-0000-0000 or https://{environment.host}/0000-0000-0000-0000"
+            )
         bare = match["id"].upper()
         if _check_character(bare) != bare[-1]:
             raise InvalidIdentifier(f"{text!r} is not an ORCID iD: the check character does not fit (ISO 7064 MOD 11-2)")

@@ -69,9 +69,7 @@ class AnswerWriter:
 
     def _response(self, in_response_to: str | None, status: Status, now: datetime, assertion: str) -> str:
         response_id = self.new_id()
-        named = attributes(
-            ("ID", response_id), ("InResponseTo", in_response_to), ("IssueInstant", _instant(now)), ("Version", "2.0")
-        )
+        named = attributes(("ID", response_id), ("InResponseTo", in_response_to), ("IssueInstant", _instant(now)), ("Version", "2.0"))
         head = f'<ns0:Response xmlns:ns0="{ns.SAMLP}"{named}><ns1:Issuer xmlns:ns1="{ns.SAML}">{text(self.entity_id)}</ns1:Issuer>'
         return self._signed(response_id, head, f"{_status(status)}{assertion}</ns0:Response>")
 
@@ -95,7 +93,9 @@ class AnswerWriter:
             f"<ns2:DigestValue>{digest}</ns2:DigestValue></ns2:Reference></ns2:SignedInfo>"
         )
         value = b64encode(self.signer.sign(f"{start}{_DS_DECLARATION}{rest}".encode())).decode()
-        key = f"<ns2:KeyInfo><ns2:X509Data><ns2:X509Certificate>{self.signer.certificate}</ns2:X509Certificate></ns2:X509Data></ns2:KeyInfo>"
+        key = (
+            f"<ns2:KeyInfo><ns2:X509Data><ns2:X509Certificate>{self.signer.certificate}</ns2:X509Certificate></ns2:X509Data></ns2:KeyInfo>"
+        )
         signature = f"<ns2:Signature{_DS_DECLARATION}>{start}{rest}<ns2:SignatureValue>{value}</ns2:SignatureValue>{key}</ns2:Signature>"
         return f"{head}{signature}{tail}"
 

@@ -8,6 +8,7 @@ import xmlsec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.x509 import load_pem_x509_certificate
 from lxml import etree
+from xmlsec import constants
 
 from attribute_authority.domain.query import NameId
 from attribute_authority.errors import Denied, NotSoap, OperatorError
@@ -62,14 +63,15 @@ def read_response(body: bytes, question: Question, certificates_pem: tuple[bytes
     """
     response = read_envelope(body)
     if response.tag != f"{{{ns.SAMLP}}}Response":
-        raise NotSoap(f"what came back is {etree.QName(response).localname}: {' '.join(''.join(response.itertext()).split())}")
+        raise NotSoap(f"what came back is {etree.QName(response).localname}: {' '.join(str(text) for text in response.itertext())}")
     if response.get("InResponseTo") not in (None, question.message_id):
         raise Denied(f"the Response answers {response.get('InResponseTo')}, not {question.message_id}")
     signed = _verify(response, certificates_pem)
-    values = response.xpath("saml:Assertion/saml:AttributeStatement/saml:Attribute[@Name=$name]/saml:AttributeValue/text()", namespaces=_NAMESPACES, name=ns.EDU_PERSON_ORCID)
-    codes = response.xpath("samlp:Status//samlp:StatusCode/@Value", namespaces=_NAMESPACES)
+    attributes = response.iterfind("saml:Assertion/saml:AttributeStatement/saml:Attribute", _NAMESPACES)
+    values = [value.text or "" for attribute in attributes if attribute.get("Name") == ns.EDU_PERSON_ORCID for value in attribute]
+    codes = [code.get("Value", "") for code in response.iterfind("samlp:Status//samlp:StatusCode", _NAMESPACES)]
     message = response.findtext("samlp:Status/samlp:StatusMessage", namespaces=_NAMESPACES)
-    return Heard(tuple(map(str, codes)), message, tuple(map(str, values)), signed)
+    return Heard(tuple(codes), message, tuple(values), signed)
 
 
 def _subject(name_id: NameId) -> etree._Element:
@@ -85,17 +87,17 @@ def _subject(name_id: NameId) -> etree._Element:
 
 def _sign(query: etree._Element, key_pem: bytes, certificate_pem: bytes | None) -> None:
     try:
-        key = xmlsec.Key.from_memory(key_pem, xmlsec.KeyFormat.PEM)
+        key = xmlsec.Key.from_memory(key_pem, constants.KeyDataFormatPem)
         if certificate_pem is not None:
-            key.load_cert_from_memory(certificate_pem, xmlsec.KeyFormat.PEM)
+            key.load_cert_from_memory(certificate_pem, constants.KeyDataFormatPem)
     except (xmlsec.Error, ValueError, TypeError) as error:
         raise OperatorError(f"expected a PEM private key and certificate: {error}") from error
-    method = xmlsec.Transform.ECDSA_SHA256 if _is_ec(certificate_pem) else xmlsec.Transform.RSA_SHA256
-    signature = xmlsec.template.create(query, xmlsec.Transform.EXCL_C14N, method, ns="ds")
+    method = constants.TransformEcdsaSha256 if _is_ec(certificate_pem) else constants.TransformRsaSha256
+    signature = xmlsec.template.create(query, constants.TransformExclC14N, method, ns="ds")
     query.insert(1, signature)
-    reference = xmlsec.template.add_reference(signature, xmlsec.Transform.SHA256, uri=f"#{query.get('ID')}")
-    xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
-    xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
+    reference = xmlsec.template.add_reference(signature, constants.TransformSha256, uri=f"#{query.get('ID')}")
+    xmlsec.template.add_transform(reference, constants.TransformEnveloped)
+    xmlsec.template.add_transform(reference, constants.TransformExclC14N)
     if certificate_pem is not None:
         xmlsec.template.add_x509_data(xmlsec.template.ensure_key_info(signature))
     context = xmlsec.SignatureContext()
@@ -109,7 +111,7 @@ def _is_ec(certificate_pem: bytes | None) -> bool:
 
 
 def _verify(response: etree._Element, certificates_pem: tuple[bytes, ...]) -> tuple[str, ...]:
-    keys = [xmlsec.Key.from_memory(certificate, xmlsec.KeyFormat.CERT_PEM) for certificate in certificates_pem]
+    keys = [xmlsec.Key.from_memory(certificate, constants.KeyDataFormatCertPem) for certificate in certificates_pem]
     verified = []
     for signature in response.iter(f"{{{ns.DS}}}Signature"):
         signed = signature.getparent()

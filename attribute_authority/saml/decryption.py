@@ -28,7 +28,7 @@ class Decryption:
     """Decrypts with the authority's own keys, the first that fits; `keys` are PEM private keys."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._keys = [xmlsec.Key.from_memory(key, xmlsec.KeyFormat.PEM) for key in keys]
+        self._keys = [xmlsec.Key.from_memory(key, xmlsec.constants.KeyDataFormatPem) for key in keys]
 
     def name_id(self, encrypted_id: etree._Element, signed: bool) -> etree._Element:
         """Replace the EncryptedID's content by what was encrypted, and return the NameID.
@@ -61,7 +61,7 @@ def _encrypted_data(encrypted_id: etree._Element) -> etree._Element:
 
 
 def _check_algorithms(data: etree._Element, signed: bool) -> None:
-    methods = [method for method in data.iter(_ENCRYPTION_METHOD)]
+    methods = list(data.iter(_ENCRYPTION_METHOD))
     allowed = _GCM | _CBC if signed else _GCM
     for method in methods:
         parent = method.getparent()

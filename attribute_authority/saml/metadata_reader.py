@@ -229,6 +229,7 @@ def _parse(document: bytes) -> _Element:
 
 def _refuse_repeated_ids(root: _Element) -> None:
     seen: set[str] = set()
+    # One search for each name takes less time than one for all.
     for find in _IDS:
         for value in cast(list[str], find(root)):
             if value in seen:

@@ -13,10 +13,8 @@ from lxml.etree import _Element
 from attribute_authority.errors import OperatorError
 from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.metadata_keys import subject_public_key_info
+from attribute_authority.saml.signature import CANONICALISATIONS, DIGEST_ALGORITHMS, SIGNATURE_ALGORITHMS
 
-_SIGNATURE_METHODS = frozenset((ns.RSA_SHA256, ns.RSA_SHA384, ns.RSA_SHA512, ns.ECDSA_SHA256, ns.ECDSA_SHA384, ns.ECDSA_SHA512))
-_DIGEST_METHODS = frozenset((ns.SHA256, ns.SHA384, ns.SHA512))
-_CANONICALISATIONS = frozenset((ns.EXC_C14N, ns.EXC_C14N_WITH_COMMENTS))
 _TRANSFORM = f"{{{ns.DS}}}Transform"
 _INCLUSIVE_NAMESPACES = f"{{{ns.EXC_C14N}}}InclusiveNamespaces"
 
@@ -58,22 +56,22 @@ def _check_shape(signature: _Element, root_id: str) -> None:
     if signature.find(f"{{{ns.DS}}}Object") is not None:
         raise OperatorError("the signature holds a ds:Object: expected none")
     signed = _only_child(signature, "SignedInfo")
-    _check_algorithm(_only_child(signed, "CanonicalizationMethod"), _CANONICALISATIONS)
+    _check_algorithm(_only_child(signed, "CanonicalizationMethod"), CANONICALISATIONS)
     method = _only_child(signed, "SignatureMethod")
-    _check_algorithm(method, _SIGNATURE_METHODS)
+    _check_algorithm(method, SIGNATURE_ALGORITHMS)
     if len(method):
         raise OperatorError("the SignatureMethod has parameters: expected none")
     reference = _only_child(signed, "Reference")
     if not root_id or reference.get("URI") != f"#{root_id}":
         raise OperatorError(f"the signature refers to {reference.get('URI')!r}: expected the ID of the root element, '#{root_id}'")
-    _check_algorithm(_only_child(reference, "DigestMethod"), _DIGEST_METHODS)
+    _check_algorithm(_only_child(reference, "DigestMethod"), DIGEST_ALGORITHMS)
     _check_transforms(_only_child(reference, "Transforms"))
 
 
 def _check_transforms(transforms: _Element) -> None:
     steps = list(transforms)
     names = [step.get("Algorithm") if step.tag == _TRANSFORM else step.tag for step in steps]
-    if names[:1] != [ns.ENVELOPED] or len(names) > 2 or not _CANONICALISATIONS.issuperset(names[1:]):
+    if names[:1] != [ns.ENVELOPED] or len(names) > 2 or not CANONICALISATIONS.issuperset(names[1:]):
         raise OperatorError(f"the signature has the transforms {names}: expected enveloped-signature, then exclusive canonicalisation")
     if len(steps[0]) or any(child.tag != _INCLUSIVE_NAMESPACES for step in steps[1:] for child in step):
         raise OperatorError("a transform of the signature has parameters: expected at most InclusiveNamespaces")

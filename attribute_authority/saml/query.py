@@ -120,7 +120,9 @@ def _read_designator(attribute: etree._Element) -> AttributeDesignator:
     if any(value.tag != _ATTRIBUTE_VALUE for value in values):
         raise InvalidAttribute(f"the Attribute {name!r} holds something else than AttributeValue")
     name_format = attribute.get("NameFormat") or ns.NAME_FORMAT_UNSPECIFIED
-    return AttributeDesignator(AttributeName(name, name_format), tuple(whole_text(value) for value in values))
+    # pysaml2 writes an empty AttributeValue where it means "any"; no iD is empty, so it cannot be meant as a filter.
+    texts = [whole_text(value) for value in values]
+    return AttributeDesignator(AttributeName(name, name_format), tuple(text for text in texts if text.strip()))
 
 
 def _check_version(version: str | None) -> None:

@@ -9,7 +9,7 @@ metadata; KeyInfo is never looked at.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 import xmlsec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
@@ -18,13 +18,11 @@ from lxml import etree
 from attribute_authority.errors import Denied
 from attribute_authority.saml import namespaces as ns
 
-SIGNATURE_ALGORITHMS: Final = frozenset(
-    {ns.RSA_SHA256, ns.RSA_SHA384, ns.RSA_SHA512, ns.ECDSA_SHA256, ns.ECDSA_SHA384, ns.ECDSA_SHA512}
-)
+SIGNATURE_ALGORITHMS: Final = frozenset({ns.RSA_SHA256, ns.RSA_SHA384, ns.RSA_SHA512, ns.ECDSA_SHA256, ns.ECDSA_SHA384, ns.ECDSA_SHA512})
 DIGEST_ALGORITHMS: Final = frozenset({ns.SHA256, ns.SHA384, ns.SHA512})
 SHA1_SIGNATURE_ALGORITHMS: Final = frozenset({ns.RSA_SHA1})
 SHA1_DIGEST_ALGORITHMS: Final = frozenset({ns.SHA1})
-_CANONICALISATIONS: Final = frozenset({ns.EXC_C14N, ns.EXC_C14N_WITH_COMMENTS})
+CANONICALISATIONS: Final = frozenset({ns.EXC_C14N, ns.EXC_C14N_WITH_COMMENTS})
 
 _SIGNED_INFO: Final = f"{{{ns.DS}}}SignedInfo"
 _SIGNATURE_VALUE: Final = f"{{{ns.DS}}}SignatureValue"
@@ -65,15 +63,15 @@ def verify_enveloped(signed: etree._Element, signature: etree._Element, keys: Se
 
 
 def _check_shape(signed: etree._Element, signature: etree._Element, allowed: AllowedAlgorithms) -> str:
-    signatures = _ALL_SIGNATURES(signed)
+    signatures = _found(_ALL_SIGNATURES, signed)
     if len(signatures) != 1 or signatures[0] is not signature or signature.getparent() is not signed:
         raise Denied(f"{len(signatures)} Signature elements stand in the message, expected one, a child of what it signs")
-    ids = _ALL_IDS(signed)
+    ids = _found(_ALL_IDS, signed)
     if len(set(ids)) != len(ids):
         raise Denied("an ID occurs twice in the message")
     signed_info = _parts(signature, (_SIGNED_INFO, _SIGNATURE_VALUE), (_KEY_INFO,))[0]
     canonicalisation, method, reference = _parts(signed_info, (_CANONICALIZATION_METHOD, _SIGNATURE_METHOD, _REFERENCE))
-    _check_algorithm(canonicalisation, _CANONICALISATIONS)
+    _check_algorithm(canonicalisation, CANONICALISATIONS)
     _check_algorithm(method, allowed.signatures)
     _check_reference(reference, signed, allowed)
     return str(method.get("Algorithm"))
@@ -87,7 +85,7 @@ def _check_reference(reference: etree._Element, signed: etree._Element, allowed:
     algorithms = [step.get("Algorithm") for step in steps]
     if any(step.tag != _TRANSFORM or len(step) for step in steps) or not 1 <= len(steps) <= 2:
         raise Denied("the Transforms are not one or two plain Transform elements")
-    if algorithms[0] != ns.ENVELOPED or any(algorithm not in _CANONICALISATIONS for algorithm in algorithms[1:]):
+    if algorithms[0] != ns.ENVELOPED or any(algorithm not in CANONICALISATIONS for algorithm in algorithms[1:]):
         raise Denied(f"the transforms {algorithms} are not enveloped-signature followed by exclusive canonicalisation")
     _check_algorithm(digest_method, allowed.digests)
 
@@ -107,6 +105,11 @@ def _parts(parent: etree._Element, required: tuple[str, ...], optional: tuple[st
     return children
 
 
+def _found(path: etree.XPath, element: etree._Element) -> list[object]:
+    # An expression of nodes returns a list; lxml's types know only that some expressions return something else.
+    return cast("list[object]", path(element))
+
+
 def _verifies(signed: etree._Element, signature: etree._Element, key: bytes) -> bool:
     context = xmlsec.SignatureContext()
     context.key = _xmlsec_key(key)
@@ -121,7 +124,7 @@ def _verifies(signed: etree._Element, signature: etree._Element, key: bytes) -> 
 @lru_cache(maxsize=4096)
 def _xmlsec_key(key: bytes) -> xmlsec.Key:
     pem = load_der_public_key(key).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    loaded = xmlsec.Key.from_memory(pem, xmlsec.KeyFormat.PEM)
+    loaded = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
     if loaded is None:
         raise Denied("a key in the metadata of the issuer cannot be used for verification")
     return loaded

@@ -54,7 +54,9 @@ class Verification:
         key_matches = client_key is not None and client_key in entity.querying_keys
         if received.signature is None:
             if not key_matches:
-                raise Denied("the query is not signed, and the TLS client key is " + ("absent" if client_key is None else "not of the issuer"))
+                raise Denied(
+                    "the query is not signed, and the TLS client key is " + ("absent" if client_key is None else "not of the issuer")
+                )
             return entity, Authentication(None, client_key=True)
         algorithm = verify_enveloped(received.element, received.signature, entity.querying_keys, self.allowed)
         return entity, Authentication(algorithm, key_matches)
@@ -86,5 +88,3 @@ def accepted_destinations(url: str) -> frozenset[str]:
     if bare == host and ":" in host.rpartition("]")[2]:
         return frozenset({url})
     return frozenset({f"{scheme}://{bare}{slash}{path}", f"{scheme}://{bare}{port}{slash}{path}"})
-
-

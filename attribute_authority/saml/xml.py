@@ -9,7 +9,7 @@ from typing import Final
 from lxml import etree
 
 _DOCTYPE: Final = b"<!DOCTYPE"
-_ENCODINGS: Final = frozenset({None, "utf-8", "ascii", "us-ascii"})
+_ENCODINGS: Final = frozenset({"utf-8", "ascii", "us-ascii"})
 _PARSER: Final = etree.XMLParser(
     resolve_entities=False,
     no_network=True,
@@ -34,11 +34,12 @@ def parse(document: bytes) -> etree._Element:
         root = etree.fromstring(document, _PARSER)
     except etree.XMLSyntaxError as error:
         raise NotReadable(f"not well-formed XML: {error}") from error
-    information = root.getroottree().docinfo
-    if information.doctype or information.internalDTD is not None:
+    tree = root.getroottree()
+    if tree.docinfo.internalDTD is not None:
         raise NotReadable("a document type declaration is not accepted")
-    if (information.encoding or "utf-8").lower() not in _ENCODINGS:
-        raise NotReadable(f"the encoding {information.encoding} is not accepted, UTF-8 is")
+    encoding = tree.docinfo.encoding or "utf-8"
+    if encoding.lower() not in _ENCODINGS:
+        raise NotReadable(f"the encoding {encoding} is not accepted, UTF-8 is")
     return root
 
 

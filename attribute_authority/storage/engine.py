@@ -46,14 +46,14 @@ def parse_url(text: str) -> URL:
     except (ArgumentError, ValueError) as error:
         raise OperatorError(f"the database url cannot be read: expected sqlite:///FILE or {POSTGRESQL}://NAME@HOST/DATABASE") from error
     if url.drivername == SQLITE:
-        return _check_file(url)
+        return _check_file(url, text)
     if url.drivername != POSTGRESQL:
         raise OperatorError(f"the database url names {url.drivername!r}: expected sqlite:///FILE or {POSTGRESQL}://NAME@HOST/DATABASE")
     return url
 
 
-def _check_file(url: URL) -> URL:
-    if url.database in (None, "", ":memory:") or url.host or url.query:
+def _check_file(url: URL, text: str) -> URL:
+    if url.database in (None, "", ":memory:") or url.host or "?" in text:
         raise OperatorError("the database url of SQLite must name a file and nothing else: expected sqlite:///FILE")
     return url
 

@@ -49,6 +49,16 @@ def columns_of(identifier: Identifier) -> dict[str, str]:
     }
 
 
+def to_identifier(row: Row[*tuple[Any, ...]]) -> Identifier:
+    """Return the identifier that a row of its table holds."""
+    return Identifier(
+        kind=IdentifierKind(row.kind),
+        value=row.value,
+        name_qualifier=EntityId(row.name_qualifier) if row.name_qualifier else None,
+        sp_name_qualifier=EntityId(row.sp_name_qualifier) if row.sp_name_qualifier else None,
+    )
+
+
 def read_pages(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> Iterator[Link]:
     """Yield the links that meet all conditions, in the order of their numbers.
 
@@ -84,17 +94,8 @@ def has_identifier(identifier: Identifier) -> ColumnElement[bool]:
 def _read_identifiers(connection: Connection, subjects: set[int]) -> defaultdict[int, list[Identifier]]:
     found: defaultdict[int, list[Identifier]] = defaultdict(list)
     for row in connection.execute(_IDENTIFIERS, {"subjects": sorted(subjects)}):
-        found[row.subject_id].append(_to_identifier(row))
+        found[row.subject_id].append(to_identifier(row))
     return found
-
-
-def _to_identifier(row: Row[*tuple[Any, ...]]) -> Identifier:
-    return Identifier(
-        kind=IdentifierKind(row.kind),
-        value=row.value,
-        name_qualifier=EntityId(row.name_qualifier) if row.name_qualifier else None,
-        sp_name_qualifier=EntityId(row.sp_name_qualifier) if row.sp_name_qualifier else None,
-    )
 
 
 def _to_link(row: Row[*tuple[Any, ...]], identifiers: tuple[Identifier, ...]) -> Link:

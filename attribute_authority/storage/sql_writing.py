@@ -1,141 +1,138 @@
-"""Links into the database.
+"""Links into the database, a batch per transaction: look up what the batch touches, decide in memory, write what is new.
 
-The transaction (`engine.writing`) keeps every other writer out, so what is looked up here still holds when it is written,
-and a Conflict is found before anything is written.
+The transaction (`engine.writing`) keeps every other writer out, so what was looked up still holds when it is written.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.dml import ReturningInsert
 
-from attribute_authority.domain.identifiers import EntityId, Identifier, OrcidId
+from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
 from attribute_authority.domain.link import Link, NewLink
 from attribute_authority.errors import Conflict
 from attribute_authority.storage.engine import is_refusal, writing
 from attribute_authority.storage.rules import Owner, check_orcid, find_owner
-from attribute_authority.storage.sql_reading import columns_of, read_links
+from attribute_authority.storage.sql_reading import columns_of, read_links, to_identifier
 from attribute_authority.storage.tables import IN_FORCE, identifier, link, subject
 
-_OWNER = (
-    select(subject.c.id, subject.c.home_organisation)
+_Place = tuple[int, Environment]
+"""Where at most one link is in force: a subject, by its number, in an environment."""
+
+_OWNERS = (
+    select(identifier, subject.c.home_organisation)
     .join_from(identifier, subject)
-    .where(*(identifier.c[name] == bindparam(name) for name in ("kind", "value", "name_qualifier", "sp_name_qualifier")))
+    .where(identifier.c.kind.in_(bindparam("kinds", expanding=True)), identifier.c.value.in_(bindparam("values", expanding=True)))
+)
+"""The people who may be meant, and some more whose identifiers differ in the qualifiers alone."""
+
+_PLACES = select(link.c.subject_id, link.c.environment, link.c.orcid).where(
+    IN_FORCE, link.c.subject_id.in_(bindparam("subjects", expanding=True))
 )
 
-_PRESENT = select(link.c.id, link.c.orcid).where(
-    link.c.subject_id == bindparam("subject_id"),
-    link.c.environment == bindparam("environment"),
-    IN_FORCE,
-)
-
-_HOLDER = (
-    select(subject.c.id)
+_HOLDERS = (
+    select(link.c.subject_id, link.c.environment, link.c.orcid, subject.c.home_organisation)
     .join_from(link, subject)
-    .where(
-        link.c.orcid == bindparam("orcid"),
-        link.c.environment == bindparam("environment"),
-        IN_FORCE,
-        subject.c.home_organisation == bindparam("home_organisation"),
-        subject.c.id != bindparam("subject_id"),
-    )
-    .limit(1)
+    .where(IN_FORCE, link.c.orcid.in_(bindparam("orcids", expanding=True)))
 )
 
-_NOBODY = 0
-"""No subject has this number."""
 
+@dataclass(slots=True)
+class _Batch:
+    """What is known of the people and iDs of a batch, and what is to be written; new subjects have negative numbers until they are."""
 
-class _Present(NamedTuple):
-    link_id: int
-    orcid: OrcidId
+    owners: dict[Identifier, Owner] = field(default_factory=dict)
+    in_force: dict[_Place, OrcidId] = field(default_factory=dict)
+    holders: dict[tuple[OrcidId, Environment, EntityId], int] = field(default_factory=dict)
+    subjects: list[NewLink] = field(default_factory=list)
+    identifiers: list[tuple[int, Identifier]] = field(default_factory=list)
+    links: list[tuple[int, NewLink]] = field(default_factory=list)
+
+    def try_link(self, new: NewLink) -> _Place | Conflict:
+        """Return where the link will be found, or why it may not be stored."""
+        try:
+            owner = find_owner(new, {item: self.owners[item] for item in new.identifiers if item in self.owners})
+            self._check_orcid(new, owner)
+        except Conflict as conflict:
+            return conflict
+        return self._note(new, owner or self._note_subject(new))
+
+    def _check_orcid(self, new: NewLink, owner: Owner | None) -> None:
+        present = self.in_force.get((owner.subject_id, new.environment)) if owner else None
+        holder = self.holders.get((new.orcid, new.environment, new.home_organisation))
+        check_orcid(new, present, None if owner and owner.subject_id == holder else holder)
+
+    def _note_subject(self, new: NewLink) -> Owner:
+        self.subjects.append(new)
+        return Owner(-len(self.subjects), new.home_organisation)
+
+    def _note(self, new: NewLink, owner: Owner) -> _Place:
+        for item in new.identifiers:
+            if item not in self.owners:
+                self.owners[item] = owner
+                self.identifiers.append((owner.subject_id, item))
+        place = (owner.subject_id, new.environment)
+        if place not in self.in_force:
+            self.in_force[place] = new.orcid
+            self.holders[new.orcid, new.environment, new.home_organisation] = owner.subject_id
+            self.links.append((owner.subject_id, new))
+        return place
 
 
 def store_batch(connection: Connection, news: Sequence[NewLink]) -> list[Link | Conflict]:
-    """Store links in one transaction and return their outcomes, in their order; there are at most `sql_reading.PAGE`.
+    """Store links in one transaction and return their outcomes, in their order.
 
     Raises SQLAlchemyError.
     """
     try:
         with writing(connection):
-            return _complete(connection, [_try(connection, new) for new in news])
+            batch = _look_up(connection, news)
+            outcomes = [batch.try_link(new) for new in news]
+            numbers = _write(connection, batch)
+            return _complete(connection, numbers, outcomes)
     except DBAPIError as error:
         if not is_refusal(error):
             raise
         if len(news) == 1:
-            return [Conflict(f"{news[0].identifiers[0]}: the database refuses this link ({type(error.orig).__name__})")]
+            return [Conflict(f"the database refuses the link of {news[0].orcid.value} ({type(error.orig).__name__})")]
     # One link that the database itself refuses, for its length or a constraint, may not take the others with it.
     return [store_batch(connection, [new])[0] for new in news]
 
 
-def _complete(connection: Connection, outcomes: Sequence[int | Conflict]) -> list[Link | Conflict]:
-    numbers = {outcome for outcome in outcomes if isinstance(outcome, int)}
-    links = {found.link_id: found for found in read_links(connection, (link.c.id.in_(numbers),))}
-    return [links[outcome] if isinstance(outcome, int) else outcome for outcome in outcomes]
+def _look_up(connection: Connection, news: Sequence[NewLink]) -> _Batch:
+    batch = _Batch()
+    wanted = {item for new in news for item in new.identifiers}
+    names = {"kinds": sorted({item.kind.value for item in wanted}), "values": sorted({item.value for item in wanted})}
+    for row in connection.execute(_OWNERS, names):
+        batch.owners[to_identifier(row)] = Owner(row.subject_id, EntityId(row.home_organisation))
+    for row in connection.execute(_PLACES, {"subjects": sorted({owner.subject_id for owner in batch.owners.values()})}):
+        batch.in_force[row.subject_id, Environment(row.environment)] = OrcidId(row.orcid)
+    for row in connection.execute(_HOLDERS, {"orcids": sorted({new.orcid.value for new in news})}):
+        batch.holders[OrcidId(row.orcid), Environment(row.environment), EntityId(row.home_organisation)] = row.subject_id
+    return batch
 
 
-def _try(connection: Connection, new: NewLink) -> int | Conflict:
-    try:
-        return _store(connection, new)
-    except Conflict as conflict:
-        return conflict
+def _write(connection: Connection, batch: _Batch) -> dict[int, int]:
+    """Write what is new, and return the numbers that the new subjects got."""
+    numbers: dict[int, int] = {}
+    if batch.subjects:
+        rows = [{"home_organisation": new.home_organisation, "created_at": new.linked_at} for new in batch.subjects]
+        made = connection.execute(insert(subject).returning(subject.c.id, sort_by_parameter_order=True), rows).scalars()
+        numbers = {-position: number for position, number in enumerate(made, start=1)}
+    if batch.identifiers:
+        connection.execute(insert(identifier), [{"subject_id": numbers.get(n, n), **columns_of(item)} for n, item in batch.identifiers])
+    if batch.links:
+        connection.execute(insert(link), [{"subject_id": numbers.get(n, n), **_columns_of_link(new)} for n, new in batch.links])
+    return numbers
 
 
-def _store(connection: Connection, new: NewLink) -> int:
-    owners = _find_owners(connection, new.identifiers)
-    owner = find_owner(new, owners)
-    present = _find_present(connection, new, owner)
-    check_orcid(new, present.orcid if present else None, _find_holder(connection, new, owner))
-    subject_id = owner.subject_id if owner else _insert_subject(connection, new)
-    further = [item for item in dict.fromkeys(new.identifiers) if item not in owners]
-    if further:
-        connection.execute(insert(identifier), [{"subject_id": subject_id, **columns_of(item)} for item in further])
-    return present.link_id if present else _insert_link(connection, new, subject_id)
+def _columns_of_link(new: NewLink) -> dict[str, object]:
+    return {"orcid": new.orcid.value, "environment": new.environment.value, "source": new.source.value, "linked_at": new.linked_at}
 
 
-def _find_owners(connection: Connection, identifiers: tuple[Identifier, ...]) -> dict[Identifier, Owner]:
-    owners = {}
-    for item in identifiers:
-        row = connection.execute(_OWNER, columns_of(item)).first()
-        if row is not None:
-            owners[item] = Owner(row.id, EntityId(row.home_organisation))
-    return owners
-
-
-def _find_present(connection: Connection, new: NewLink, owner: Owner | None) -> _Present | None:
-    if owner is None:
-        return None
-    row = connection.execute(_PRESENT, {"subject_id": owner.subject_id, "environment": new.environment.value}).first()
-    return None if row is None else _Present(row.id, OrcidId(row.orcid))
-
-
-def _find_holder(connection: Connection, new: NewLink, owner: Owner | None) -> int | None:
-    parameters = {
-        "orcid": new.orcid.value,
-        "environment": new.environment.value,
-        "home_organisation": new.home_organisation,
-        "subject_id": owner.subject_id if owner else _NOBODY,
-    }
-    return connection.execute(_HOLDER, parameters).scalar()
-
-
-def _insert_subject(connection: Connection, new: NewLink) -> int:
-    values = {"home_organisation": new.home_organisation, "created_at": new.linked_at}
-    return _number(connection, insert(subject).returning(subject.c.id), values)
-
-
-def _insert_link(connection: Connection, new: NewLink, subject_id: int) -> int:
-    values = {
-        "subject_id": subject_id,
-        "orcid": new.orcid.value,
-        "environment": new.environment.value,
-        "source": new.source.value,
-        "linked_at": new.linked_at,
-    }
-    return _number(connection, insert(link).returning(link.c.id), values)
-
-
-def _number(connection: Connection, statement: ReturningInsert[int], values: dict[str, object]) -> int:
-    return connection.execute(statement, values).scalar_one()
+def _complete(connection: Connection, numbers: dict[int, int], outcomes: Sequence[_Place | Conflict]) -> list[Link | Conflict]:
+    subjects = {numbers.get(outcome[0], outcome[0]) for outcome in outcomes if not isinstance(outcome, Conflict)}
+    found = read_links(connection, (link.c.subject_id.in_(subjects), IN_FORCE))
+    links: dict[_Place, Link] = {(stored.subject_id, stored.environment): stored for stored in found}
+    return [outcome if isinstance(outcome, Conflict) else links[numbers.get(outcome[0], outcome[0]), outcome[1]] for outcome in outcomes]

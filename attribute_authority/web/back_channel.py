@@ -8,7 +8,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET, Request, UnsupportedMethod
 
 from attribute_authority.errors import AuthorityError
 from attribute_authority.saml.soap import write_fault
@@ -68,13 +68,17 @@ class AttributeQueryResource(PlainResource):
         self._client_keys = client_keys
         self._runner = runner
 
+    def render_HEAD(self, request: Request) -> bytes:
+        """Refuse it like any other method; Twisted would take it for a GET."""
+        raise UnsupportedMethod((b"POST",))
+
     def render_POST(self, request: Request) -> bytes | int:
         """Answer an AttributeQuery over SOAP 1.1."""
         media_type = read_media_type(request)
         if media_type is None or request.getHeader("content-encoding") not in (None, "identity"):
             return self.reply(request, 415, _TEXT, b"Send SOAP 1.1 as text/xml in UTF-8, not compressed.\n")
         peer = request.getClientAddress().host
-        delivery = Delivery(request.content.read(), media_type, self._client_keys.of(request), peer)
+        delivery = Delivery(_body(request), media_type, self._client_keys.of(request), peer)
         gone = request.notifyFinish()
         gone.addErrback(lambda _: None)
         answered = self._runner.respond(self._door(), delivery)
@@ -106,6 +110,11 @@ class MetadataResource(PlainResource):
     def render_GET(self, request: Request) -> bytes:
         """Return our EntityDescriptor."""
         return self.reply(request, 200, _METADATA, self._metadata())
+
+
+def _body(request: Request) -> bytes:
+    # Twisted has set `content` by the time that a resource renders.
+    return b"" if request.content is None else request.content.read()
 
 
 def back_channel_root(query_resource: IResource, metadata_resource: IResource) -> Resource:

@@ -10,13 +10,14 @@ from binascii import Error as Base64Error
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Final
+from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
 from OpenSSL.crypto import X509
-from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.interfaces import ISSLTransport, ITransport
 from twisted.web.server import Request
 
+from attribute_authority.web.http import DeadlineChannel, Unasked
 from attribute_authority.web.tls import public_key_of, public_key_of_der, public_key_of_pem
 
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
@@ -54,17 +55,19 @@ class ClientKeys:
         if self._proxies is not None:
             return self._proxies.client_key(request)
         channel = request.channel
-        if not hasattr(channel, "client_key"):
-            # One handshake, one certificate: what it says is kept with the connection.
-            channel.client_key = self._from_transport(channel.transport)
-        key: bytes | None = channel.client_key
-        return key
-
-    def _from_transport(self, transport: object) -> bytes | None:
-        if not ISSLTransport.providedBy(transport):
+        if not isinstance(channel, DeadlineChannel):
             return None
-        certificate: X509 | None = transport.getPeerCertificate()  # type: ignore[attr-defined]
-        return None if certificate is None else public_key_of(certificate.to_cryptography())
+        if channel.client_key is Unasked.UNASKED:
+            # One handshake, one certificate: what it says is kept with the connection.
+            channel.client_key = _from_transport(channel.transport)
+        return channel.client_key
+
+
+def _from_transport(transport: ITransport | None) -> bytes | None:
+    if not ISSLTransport.providedBy(transport):
+        return None
+    certificate = cast("X509 | None", transport.getPeerCertificate())
+    return None if certificate is None else public_key_of(certificate.to_cryptography())
 
 
 def read_certificate_header(value: bytes) -> bytes | None:

@@ -1,10 +1,14 @@
 """HTTP with limits: how long a request may take, how large it may be, and an end that finishes what is in hand."""
 
-from typing import Any, Final
+from enum import Enum
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.web.http import HTTPChannel
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
+from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
@@ -12,10 +16,20 @@ _TOO_LARGE: Final = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nCon
 _NO_STORE: Final = (b"no-cache, no-store, must-revalidate, private",)
 
 
+class Unasked(Enum):
+    """Stands where nobody has looked yet."""
+
+    UNASKED = "unasked"
+
+
 class DeadlineChannel(HTTPChannel):
-    """A connection whose next request must be complete within the time-out, however slowly its bytes trickle in."""
+    """A connection whose next request must be complete within the time-out, however slowly its bytes trickle in.
+
+    `client_key` is the public key of the TLS client once somebody has asked for it, None where the client has none.
+    """
 
     site: "BoundedSite"
+    client_key: bytes | Unasked | None = Unasked.UNASKED
 
     def connectionMade(self) -> None:
         """Start the clock before the first byte, so that a half-open connection or TLS handshake ends too."""
@@ -25,7 +39,7 @@ class DeadlineChannel(HTTPChannel):
     def resetTimeout(self) -> None:
         """Leave the clock alone: bytes that arrive buy no time."""
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the connection."""
         super().connectionLost(reason)
         self.site.closed(self)
@@ -65,13 +79,14 @@ class BoundedRequest(Request):
 
     @property
     def _limit(self) -> int:
-        return int(self.channel.site.max_body_bytes)
+        return cast("DeadlineChannel", self.channel).site.max_body_bytes
 
     def _refuse(self) -> None:
         if not self._refused:
             self._refused = True
-            self.channel.transport.write(_TOO_LARGE)
-            self.channel.loseConnection()
+            channel = cast("DeadlineChannel", self.channel)
+            channel.write(_TOO_LARGE)
+            channel.loseConnection()
 
 
 class BoundedSite(Site):
@@ -81,7 +96,8 @@ class BoundedSite(Site):
     previous answer; `max_body_bytes` is the largest body in octets.
     """
 
-    protocol = DeadlineChannel
+    # Twisted's default is a proxy that chooses between HTTP/1.1 and HTTP/2; its type knows nothing else.
+    protocol = cast("type[_GenericHTTPChannelProtocol]", DeadlineChannel)
 
     def __init__(self, root: IResource, reactor: IReactorTime, *, timeout: float, max_body_bytes: int) -> None:
         super().__init__(root, BoundedRequest, parsePOSTFormSubmission=False, timeout=timeout, reactor=reactor)
@@ -92,12 +108,8 @@ class BoundedSite(Site):
     def startFactory(self) -> None:
         """Do without Twisted's access log: events are the log."""
 
-    def log(self, request: Request) -> None:
+    def log(self, request: HttpRequest) -> None:
         """Write no access log line."""
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Make the channel of a new connection."""
-        return super().buildProtocol(addr)
 
     def opened(self, channel: DeadlineChannel) -> None:
         """Note a connection."""
@@ -128,6 +140,7 @@ class PlainResource(Resource):
         """Set what every answer carries: length, media type, and that it must not be kept (bindings 3.2.3.2)."""
         request.setResponseCode(status)
         headers = request.responseHeaders
+        headers.removeHeader(b"server")
         headers.setRawHeaders(b"content-type", (content_type,))
         headers.setRawHeaders(b"cache-control", _NO_STORE)
         headers.setRawHeaders(b"pragma", (b"no-cache",))

@@ -24,9 +24,9 @@ class Lifeline:
         """Name this in Twisted's own log."""
         return "lifeline"
 
-    def doRead(self) -> ConnectionDone:
+    def doRead(self) -> Failure:
         """Say that there is nothing more to watch."""
-        return ConnectionDone()
+        return Failure(ConnectionDone())
 
     def connectionLost(self, reason: Failure) -> None:
         """Tell that the supervisor is gone."""

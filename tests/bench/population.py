@@ -64,8 +64,6 @@ def _fill(database: Path, home_organisation: str) -> None:
             connection.executemany(_SUBJECT, ((person, home_organisation, _LINKED_AT) for person in _people()))
             connection.executemany(_IDENTIFIER, ((person, eppn_of(person)) for person in _people()))
             connection.executemany(_LINK, ((person, orcid_of(person), _LINKED_AT) for person in _people()))
-        connection.execute("ANALYZE")
-        connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

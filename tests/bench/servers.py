@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,23 +18,7 @@ from tests.peers.lab import Federation
 
 _START_SECONDS = 60.0
 _ENTITY_ID = "https://aa.example.org/orcid"
-_CONFIGURATION = """\
-[authority]
-entity_id = "{entity_id}"
-base_url = "https://127.0.0.1"
-signing = [{{ key = "keys/signing.key", certificate = "keys/signing.crt" }}]
-
-[back_channel]
-host = "127.0.0.1"
-port = 0
-tls = {{ key = "keys/tls.key", certificate = "keys/tls.crt" }}
-
-[operations]
-port = 0
-
-[database]
-url = "sqlite:///links.db"
-
+_ADDITION = """
 [[metadata]]
 file = "{metadata}"
 
@@ -54,12 +40,19 @@ class NotServing(RuntimeError):
 
 
 def prepare_authority(directory: Path, federation: Federation) -> Path:
-    """Make an authority with a million people that serves the federation; returns its configuration."""
+    """Make an authority with a million people that serves the federation; returns its configuration.
+
+    It is what `init` makes, on free ports, but for the key that it signs with: all who are compared sign with RSA-2048.
+    """
     command = [_authority_command(), "init", str(directory), "--entity-id", _ENTITY_ID, "--base-url", "https://127.0.0.1"]
     subprocess.run(command, check=True, capture_output=True)
-    names = {"entity_id": _ENTITY_ID, "metadata": federation.metadata, "requester": federation.released.entity_id}
+    shutil.copyfile(federation.home.keys.key, directory / "keys" / "signing.key")
+    shutil.copyfile(federation.home.keys.certificate, directory / "keys" / "signing.crt")
     configuration = directory / "authority.toml"
-    configuration.write_text(_CONFIGURATION.format(**names))
+    text = re.sub(r"(?m)^port = \d+", "port = 0", configuration.read_text(encoding="utf-8"))
+    text = re.sub(r"(?m)^host = .*", 'host = "127.0.0.1"', text)
+    text += _ADDITION.format(metadata=federation.metadata, requester=federation.released.entity_id)
+    configuration.write_text(text, encoding="utf-8")
     populate(directory / "links.db", federation.home.entity_id)
     return configuration
 

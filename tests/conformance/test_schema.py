@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from attribute_authority.errors import CouldNotAsk, OperatorError
 from attribute_authority.storage.engine import Patience, make_working_engine, parse_url
+from attribute_authority.storage.schema import MIGRATIONS, migration_names, pending
 from attribute_authority.storage.sql import open_store
 from attribute_authority.storage.tables import metadata
-from attribute_authority.storage.upgrading import pending, upgrade
+from attribute_authority.storage.upgrading import upgrade
 from tests.peers.postgresql import PostgresqlServer
 
 ALL = ("0001_subjects_links_replay",)
@@ -68,6 +70,12 @@ class TestMigrations:
 
         assert sorted(schema(migrated)) == sorted(by_migration)
 
+    def test_names_are_those_that_alembic_applies(self) -> None:
+        """The files are named after their migrations, in the order in which these follow each other."""
+        applied = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+
+        assert list(reversed(applied)) == list(migration_names())
+
 
 class TestUpgrade:
     """Upgrading."""
@@ -117,6 +125,7 @@ class TestAddress:
             "sqlite://",
             "sqlite:///:memory:",
             "sqlite:///links.db?mode=ro",
+            "sqlite:///links?.db",
             "mysql://secret@db/links",
             "postgresql://secret@db/links",
         ],

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
 from attribute_authority.errors import CouldNotAsk
 from attribute_authority.storage.engine import Patience
@@ -15,21 +16,27 @@ from tests.conformance.database_conformance import DatabaseConformance
 from tests.conformance.replay_conformance import LATER
 from tests.conformance.samples import PRODUCTION, SERVICE, TEPPO, new_link
 
+
+def url_of(file: Path) -> str:
+    """Write the URL of a file, with every character that means something in a URL escaped."""
+    return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
+
+
 IMPATIENT = Patience(busy=20)
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A fresh database, whose name SQLite could mistake for parts of a URI."""
-    file = tmp_path / "links? 100%#ä.db"
-    upgrade(f"sqlite:///{file}")
+    file = tmp_path / "links? 100%20#ä&mode=ro.db"
+    upgrade(url_of(file))
     return file
 
 
 @pytest.fixture
 def url(file: Path) -> str:
     """The URL of the fresh database."""
-    return f"sqlite:///{file}"
+    return url_of(file)
 
 
 class TestSqlite(DatabaseConformance):

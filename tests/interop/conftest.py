@@ -1,10 +1,11 @@
 """One federation and one authority for all tests of a session; a second authority publishes an encryption key."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.interop.service import running
+from tests.interop.service import prepare, running
 from tests.peers.lab import Federation, TrustedAuthority, make_federation
 
 
@@ -15,14 +16,20 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory, federation: Federation) -> Iterator[TrustedAuthority]:
+def prepared(tmp_path_factory: pytest.TempPathFactory, federation: Federation) -> Path:
+    """The configuration of an authority that is not started."""
+    return prepare(tmp_path_factory.mktemp("prepared") / "aa", federation)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[TrustedAuthority]:
     """A running authority with the defaults that `init` writes."""
-    with running(tmp_path_factory.mktemp("authority") / "aa", federation) as trusted:
+    with running(prepared, tmp_path_factory.mktemp("authority") / "aa") as trusted:
         yield trusted
 
 
 @pytest.fixture(scope="session")
-def encrypting_authority(tmp_path_factory: pytest.TempPathFactory, federation: Federation) -> Iterator[TrustedAuthority]:
+def encrypting_authority(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[TrustedAuthority]:
     """A running authority to which NameIDs can be encrypted."""
-    with running(tmp_path_factory.mktemp("encrypting") / "aa", federation, with_encryption=True) as trusted:
+    with running(prepared, tmp_path_factory.mktemp("encrypting") / "aa", with_encryption=True) as trusted:
         yield trusted

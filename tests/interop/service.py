@@ -2,11 +2,12 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,16 +40,30 @@ LINKED = Person("josiah@uni.example", "0000-0002-1825-0097")
 WITHDRAWN = Person("withdrawn@uni.example", "0000-0001-5109-3700")
 
 
-@contextmanager
-def running(directory: Path, federation: Federation, *, with_encryption: bool = False) -> Iterator[TrustedAuthority]:
-    """Run an authority that serves the service providers of `federation` that are to have a release rule.
+def prepare(directory: Path, federation: Federation) -> Path:
+    """Make an authority below `directory` that serves the service providers of `federation` that are to have a release rule.
 
-    On the way out it must end at SIGTERM with exit status 0, and its log must hold no traceback.
+    It knows the iD of `LINKED`, and that of `WITHDRAWN` no more. Returns its configuration file.
     """
-    configuration = _configure(directory, federation, with_encryption=with_encryption)
+    run(None, "init", str(directory), "--entity-id", ENTITY_ID, "--base-url", "https://localhost:8443")
+    configuration = directory / "authority.toml"
+    requesters = json.dumps([member.entity_id for member in federation.with_rule])
+    with configuration.open("a") as lines:
+        lines.write(f"\n[[metadata]]\nfile = {json.dumps(str(federation.metadata))}\n\n[[release]]\nrequesters = {requesters}\n")
     for person in (LINKED, WITHDRAWN):
         _link(configuration, federation, person)
     run(configuration, "link", "remove", "--orcid", WITHDRAWN.orcid)
+    run(configuration, "check")
+    return configuration
+
+
+@contextmanager
+def running(prepared: Path, directory: Path, *, with_encryption: bool = False) -> Iterator[TrustedAuthority]:
+    """Run a copy, in `directory`, of the authority whose configuration is `prepared`.
+
+    On the way out it must end at SIGTERM with exit status 0, and its log must hold no traceback.
+    """
+    configuration = _copy(prepared, directory, with_encryption=with_encryption)
     with subprocess.Popen([_COMMAND, "--config", configuration, "serve", "--workers", "1"], stderr=subprocess.PIPE, text=True) as process:
         log = _Log(process)
         try:
@@ -104,22 +119,19 @@ class _Log:
         return "".join(self._lines)
 
 
-def _configure(directory: Path, federation: Federation, *, with_encryption: bool) -> Path:
+def _copy(prepared: Path, directory: Path, *, with_encryption: bool) -> Path:
     port = _free_port()
-    run(None, "init", str(directory), "--entity-id", ENTITY_ID, "--base-url", f"https://localhost:{port}")
-    configuration = directory / "authority.toml"
-    text = configuration.read_text()
+    shutil.copytree(prepared.parent, directory)
+    text = prepared.read_text()
+    text = _set(text, "authority", "base_url", f'"https://localhost:{port}"')
     text = _set(text, "back_channel", "host", '"127.0.0.1"')
     text = _set(text, "back_channel", "port", str(port))
     text = _set(text, "operations", "port", "0")
     if with_encryption:
         make_key_pair(directory / "keys", "encryption")
         text = _set(text, "authority", "encryption", '[{ key = "keys/encryption.key", certificate = "keys/encryption.crt" }]')
-    requesters = json.dumps([member.entity_id for member in federation.with_rule])
-    configuration.write_text(
-        f"{text}\n[[metadata]]\nfile = {json.dumps(str(federation.metadata))}\n\n[[release]]\nrequesters = {requesters}\n",
-    )
-    run(configuration, "check")
+    configuration = directory / prepared.name
+    configuration.write_text(text)
     return configuration
 
 
@@ -133,14 +145,11 @@ def _set(text: str, table: str, key: str, value: str) -> str:
 
 
 def _link(configuration: Path, federation: Federation, person: Person) -> None:
+    home = federation.home.entity_id
+    identifiers = ["--id", f"eppn={person.eppn}"]
     for member in federation.with_rule:
-        run(configuration, *_link_arguments(federation.home, member, person))
-
-
-def _link_arguments(home: Member, member: Member, person: Person) -> Sequence[str]:
-    identifiers = ("--id", f"eppn={person.eppn}", "--id", f"persistent={person.persistent(member)}")
-    qualifiers = ("--name-qualifier", home.entity_id, "--sp-name-qualifier", member.entity_id)
-    return ("link", "add", "--orcid", person.orcid, "--idp", home.entity_id, *identifiers, *qualifiers)
+        identifiers += ["--id", f"persistent={home}!{member.entity_id}!{person.persistent(member)}"]
+    run(configuration, "link", "add", "--orcid", person.orcid, "--idp", home, *identifiers)
 
 
 def _trusted(directory: Path, url: str) -> TrustedAuthority:

@@ -42,7 +42,7 @@ def query(directory: Path, member: Member, authority: TrustedAuthority, question
         answer = client.do_attribute_query(
             authority.entity_id,
             name_id.value,
-            attribute={(EDU_PERSON_ORCID, URI_NAME_FORMAT, "eduPersonOrcid"): None},
+            attribute={(EDU_PERSON_ORCID, URI_NAME_FORMAT, "eduPersonOrcid"): []},
             sp_name_qualifier=name_id.sp_name_qualifier,
             name_qualifier=name_id.name_qualifier,
             nameid_format=name_id.format,

@@ -1,11 +1,9 @@
 """Reading metadata: what an entity is taken to be, what is left out, and what is never accepted."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from attribute_authority.domain.entity import AttributeName, Entity, Role, Scope
 from attribute_authority.errors import OperatorError
@@ -132,86 +130,6 @@ class TestEntities:
         entity = read_one(make.entity(SP, role))
 
         assert (frozenset(), None) == (entity.entity_categories, entity.registration_authority)
-
-
-class TestKeys:
-    """Which keys prove that an entity asks."""
-
-    def test_keys_without_use_count_and_those_for_encryption_do_not(self) -> None:
-        """Keys of use signing and without use serve; a repeated key is there once."""
-        signing, both, encryption = make.rsa_pair("one"), make.ec_pair("two"), make.rsa_pair("three")
-        keys = (make.key_descriptor(signing, "signing"), make.key_descriptor(both), make.key_descriptor(encryption, "encryption"))
-        entity = read_one(make.entity(SP, make.service_provider(*keys, keys[0])))
-
-        assert (signing.public_key, both.public_key) == entity.querying_keys
-
-    def test_keys_of_an_identity_provider_do_not_ask_for_the_service_provider(self) -> None:
-        """An entity in both roles asks with the keys of its service provider role alone."""
-        roles = (
-            make.identity_provider(make.key_descriptor(make.ec_pair("i"))),
-            make.service_provider(make.key_descriptor(make.ec_pair("s"))),
-        )
-
-        assert (make.ec_pair("s").public_key,) == read_one(make.entity(SP, *roles)).querying_keys
-        assert (make.ec_pair("i").public_key,) == read_one(make.entity(IDP, roles[0])).querying_keys
-
-    def test_expired_certificate_still_carries_its_key(self) -> None:
-        """It is the key that counts, not the certificate around it."""
-        pair = make.certify(make.ec_pair("old").key, "old", not_after=datetime(2021, 1, 1, tzinfo=UTC))
-
-        assert (pair.public_key,) == read_one(make.entity(SP, make.service_provider(make.key_descriptor(pair)))).querying_keys
-
-    def test_bare_rsa_key_is_read(self) -> None:
-        """A ds:RSAKeyValue serves where there is no certificate."""
-        pair = make.rsa_pair("bare")
-
-        assert (pair.public_key,) == read_one(make.entity(SP, make.service_provider(make.rsa_key_value_descriptor(pair)))).querying_keys
-
-    def test_certificate_of_the_issuer_in_the_chain_proves_nothing(self) -> None:
-        """Of a chain in one KeyInfo only the first certificate is the key."""
-        first, issuer = make.ec_pair("leaf"), make.ec_pair("issuer")
-        chain = f"{first.certificate_base64}</ds:X509Certificate><ds:X509Certificate>{issuer.certificate_base64}"
-
-        assert (first.public_key,) == read_one(make.entity(SP, make.service_provider(make.x509_key_descriptor(chain)))).querying_keys
-
-    def test_comment_inside_a_certificate_does_not_cut_it_short(self) -> None:
-        """Comments and white space within the base64 text are passed over."""
-        text = make.ec_pair("c").certificate_base64
-        broken_up = f"\n {text[:100]}<!-- nothing -->\n\t{text[100:]} "
-
-        assert (make.ec_pair("c").public_key,) == read_one(
-            make.entity(SP, make.service_provider(make.x509_key_descriptor(broken_up)))
-        ).querying_keys
-
-    @pytest.mark.parametrize(
-        ("descriptor", "reason"),
-        [
-            ("weak RSA", "1024 bits is too short"),
-            ("weak EC", "224 bits is too short"),
-            ("garbage", "cannot be read"),
-            ("PEM", "not base64"),
-            ("processing instruction", "cannot be read"),
-            ("no key", "neither an X509Certificate nor an RSAKeyValue"),
-        ],
-    )
-    def test_unusable_key_is_left_out_and_reported(self, descriptor: str, reason: str) -> None:
-        """A weak or unreadable key is not used, the entity's other keys are, and the operator learns why."""
-        good = make.ec_pair("good")
-        text = good.certificate_base64
-        descriptors: dict[str, Callable[[], str]] = {
-            "weak RSA": lambda: make.key_descriptor(make.rsa_pair("weak", 1024)),
-            "weak EC": lambda: make.key_descriptor(make.certify(ec.generate_private_key(ec.SECP224R1()), "weak")),
-            "garbage": lambda: make.x509_key_descriptor("AAAA"),
-            "PEM": lambda: make.x509_key_descriptor(f"-----BEGIN CERTIFICATE-----{text}-----END CERTIFICATE-----"),
-            "processing instruction": lambda: make.x509_key_descriptor(f"{text[:100]}<?cut?>{text[100:]}"),
-            "no key": lambda: "<md:KeyDescriptor><ds:KeyInfo><ds:KeyName>x</ds:KeyName></ds:KeyInfo></md:KeyDescriptor>",
-        }
-        reading = read(make.entity(SP, make.service_provider(descriptors[descriptor](), make.key_descriptor(good))))
-        (warning,) = reading.warnings
-
-        assert (good.public_key,) == reading.entities[0].querying_keys
-        assert warning.startswith(f"{SP}: a key was left out")
-        assert reason in warning
 
 
 class TestExpiry:

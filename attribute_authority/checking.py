@@ -1,0 +1,110 @@
+"""What can be wrong before the service runs, all of it found together, each fault with the key of the configuration it belongs to."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attribute_authority.assembly import (
+    load_decryption_keys,
+    load_pseudonyms,
+    load_signers,
+    load_tls,
+    metadata_sources,
+    own_metadata,
+    present,
+    read_file,
+)
+from attribute_authority.domain.entity import Role
+from attribute_authority.errors import CouldNotAsk, FaultyConfiguration, OperatorError
+from attribute_authority.saml.metadata import build_index
+from attribute_authority.saml.metadata_index import IndexReport, SqliteEntityDirectory
+from attribute_authority.saml.signing import load_signer
+from attribute_authority.settings import KeyPair, SelfTestSettings, Settings
+from attribute_authority.storage.upgrading import pending
+
+Step = tuple[str, Callable[[], object]]
+"""A key of the configuration, and what raises where that key is at fault."""
+
+
+def check_all(settings: Settings) -> tuple[str, ...]:
+    """Return every fault of keys, certificates and database, a sentence each."""
+    return gather(
+        *((key, partial(read_file, file)) for key, file in _files(settings)),
+        ("authority.signing", lambda: load_signers(settings)),
+        ("authority.encryption", lambda: load_decryption_keys(settings)),
+        ("back_channel.tls", lambda: load_tls(settings)),
+        ("events.pseudonym_key", lambda: load_pseudonyms(settings)),
+        ("authority", lambda: own_metadata(settings)),
+        ("self_test", lambda: _check_self_test(settings.self_test)),
+        ("database.url", lambda: refuse_old_database(settings)),
+    )
+
+
+def gather(*steps: Step) -> tuple[str, ...]:
+    """Run every step and return the faults of all of them; one that several steps meet is told once, with the first one's key."""
+    faults: dict[str, str] = {}
+    for key, step in steps:
+        try:
+            step()
+        except FaultyConfiguration as faulty:
+            for cause in faulty.faults:
+                faults.setdefault(cause, key)
+        except (OperatorError, CouldNotAsk) as fault:
+            faults.setdefault(fault.cause, key)
+    return tuple(f"{key}: {cause}" for cause, key in faults.items())
+
+
+def refuse_old_database(settings: Settings) -> None:
+    """Raise OperatorError where the database is not there or migrations are pending, CouldNotAsk where it cannot be reached."""
+    if pending(settings.database.url):
+        raise OperatorError("the database is not there, or of an older version: run `attribute-authority database upgrade`")
+
+
+def index_metadata(settings: Settings, path: Path) -> IndexReport:
+    """Read the metadata and replace the index at `path`, in a directory that is there.
+
+    Raises OperatorError for metadata that cannot be trusted, and where an identity provider has our entityID, for then its
+    assertions and ours could not be told apart. The index then stays as it was.
+    """
+    try:
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as directory:
+            fresh = Path(directory) / path.name
+            report = build_index(metadata_sources(settings), fresh, present())
+            _refuse_namesake(settings.authority.entity_id, fresh)
+            os.replace(fresh, path)
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written: {error.strerror}") from error
+    return report
+
+
+def _refuse_namesake(entity_id: str, index: Path) -> None:
+    directory = SqliteEntityDirectory(index)
+    namesake = directory.find_entity(entity_id, present())
+    directory.reopen()
+    if namesake is not None and Role.IDENTITY_PROVIDER in namesake.roles:
+        raise OperatorError(f"{entity_id} is an identity provider there: authority.entity_id is expected to differ from every one of them")
+
+
+def _check_self_test(self_test: SelfTestSettings | None) -> None:
+    if self_test is not None:
+        load_signer(read_file(self_test.key), read_file(self_test.certificate))
+
+
+def _files(settings: Settings) -> Iterator[tuple[str, Path]]:
+    for key, pair in _pairs(settings):
+        yield f"{key}.key", pair.key
+        yield f"{key}.certificate", pair.certificate
+    if settings.events.pseudonym_key is not None:
+        yield "events.pseudonym_key", settings.events.pseudonym_key
+
+
+def _pairs(settings: Settings) -> Iterator[tuple[str, KeyPair | SelfTestSettings]]:
+    for name, pairs in (("signing", settings.authority.signing), ("encryption", settings.authority.encryption)):
+        for index, pair in enumerate(pairs):
+            yield f"authority.{name}[{index + 1}]", pair
+    if settings.back_channel.tls is not None:
+        yield "back_channel.tls", settings.back_channel.tls
+    if settings.self_test is not None:
+        yield "self_test", settings.self_test
