@@ -24,7 +24,8 @@ from attribute_authority.saml.own_metadata import Contact, Logo, Organisation, O
 from attribute_authority.saml.signature import AllowedAlgorithms
 from attribute_authority.saml.signing import Signer, load_signer
 from attribute_authority.saml.verification import Verification, accepted_destinations
-from attribute_authority.settings import KeyPair, Localised, ReleaseSettings, RequesterSettings, Settings
+from attribute_authority.setting_values import Localised
+from attribute_authority.settings import KeyPair, ReleaseSettings, RequesterSettings, Settings
 from attribute_authority.storage.engine import Patience
 from attribute_authority.storage.sql import SqlStore, open_store
 from attribute_authority.web.client_key import ClientKeys, TrustedProxies

@@ -22,7 +22,7 @@ from attribute_authority.saml.metadata import build_index
 from attribute_authority.saml.metadata_index import IndexReport, SqliteEntityDirectory
 from attribute_authority.saml.signing import load_signer
 from attribute_authority.settings import KeyPair, SelfTestSettings, Settings
-from attribute_authority.storage.upgrading import pending
+from attribute_authority.storage.schema import pending
 
 Step = tuple[str, Callable[[], object]]
 """A key of the configuration, and what raises where that key is at fault."""

@@ -3,7 +3,9 @@
 A worker of `serve` lives for months and should not carry what only other commands need.
 """
 
+import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
@@ -61,4 +63,7 @@ def cli(context: click.Context, /, config: Path | None) -> None:
 
 def main() -> None:
     """Run the command line."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that is not UTF-8 may show a letter as an escape, and is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
     cli(prog_name="attribute-authority")

@@ -56,6 +56,13 @@ class LinkStore(SubjectFinder, Protocol):
         """
         ...
 
+    def check_links(self, news: Iterable[NewLink]) -> Iterator[Conflict | None]:
+        """Yield for each link the Conflict that `add_links` would yield, or None where it would be stored; nothing is stored.
+
+        Later links are checked against earlier ones too. Raises CouldNotAsk.
+        """
+        ...
+
     def withdraw_link(self, link_id: int, now: datetime) -> Link | None:
         """Withdraw a link: from this instant on it is released to nobody. None where no such link is in force. Raises CouldNotAsk."""
         ...

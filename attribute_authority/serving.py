@@ -8,7 +8,7 @@ It sleeps in sigwait; the signals it knows are blocked elsewhere, so none is los
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 from traceback import format_exc
@@ -158,8 +158,7 @@ class Supervisor:
             status = 0
         except AuthorityError as fault:
             self.events.fault("worker-failed", worker=number, cause=fault.cause)
-        except Exception:
-            # The named boundary of a worker process: whatever it dies of is said before it is gone.
+        except Exception:  # noqa: BLE001 - the named boundary of a process: whatever it dies of is said before it is gone
             self.events.fault("defect", worker=number, traceback=format_exc())
         finally:
             os._exit(status)
@@ -174,8 +173,3 @@ def listening_url(opened: socket.socket, scheme: str) -> str:
     """Return the URL at which a bound socket is reached."""
     host, port, *_ = opened.getsockname()
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def by_worker(doors: Sequence[tuple[socket.socket, ...]], number: int) -> tuple[socket.socket, ...]:
-    """Return the sockets of one worker, one of each door."""
-    return tuple(door[number] for door in doors)

@@ -27,7 +27,8 @@ def _entity_id(text: str) -> EntityId:
         raise ValueError(error.cause) from error
 
 
-def _web_address(text: str) -> str:
+def parse_web_address(text: str) -> str:
+    """Check the address under which something is reached from outside, and drop slashes at its end. Raises ValueError."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
@@ -95,7 +96,7 @@ def _file_of_sqlite(url: str, info: ValidationInfo) -> str:
 
 Language = Literal["fi", "sv", "en"]
 EntityIdText = Annotated[str, AfterValidator(_entity_id)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+WebAddress = Annotated[str, AfterValidator(parse_web_address)]
 FilePath = Annotated[Path, BeforeValidator(_beside_configuration)]
 Port = Annotated[int, integer(0, 65535)]
 EmailAddress = Annotated[str, AfterValidator(_email)]

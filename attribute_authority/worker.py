@@ -3,6 +3,7 @@
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -24,42 +25,57 @@ from attribute_authority.web.back_channel import AttributeQueryResource, Inline,
 from attribute_authority.web.health import operations_root
 from attribute_authority.web.http import BoundedSite
 from attribute_authority.web.lifeline import Lifeline
+from attribute_authority.web.tls import TlsServer
 
 _DRAIN_SECONDS: Final = 10.0
 _FORGETTING_SECONDS: Final = 60.0
 _FORGETTING_MARGIN: Final = timedelta(seconds=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What the supervisor hands to a worker over the fork.
+
+    The TLS side, None behind a proxy, is made before the fork so that all workers have the same ticket keys, and a client may
+    resume its session with whichever of them its next connection reaches.
+    """
+
+    config: Path
+    events: EventLog
+    back_channel: socket.socket
+    operations: socket.socket
+    tls: TlsServer | None
+    lifeline: int
+
+
 class Worker:
     """The objects of one worker; `reactor` is Twisted's, made after the fork."""
 
-    def __init__(self, reactor: Any, config: Path, events: EventLog) -> None:
+    def __init__(self, reactor: Any, handed: Handed) -> None:
         self._reactor = reactor
-        self._config = config
-        self._events = events
-        self._settings = read_settings(config)
+        self._handed = handed
+        self._events = handed.events
+        self._settings = read_settings(handed.config)
         self._store = open_link_store(self._settings)
         self._directory = SqliteEntityDirectory(index_file(self._settings))
-        self._tls = load_tls(self._settings)
-        self._pool: ThreadPool | None = None
         self._sites: list[BoundedSite] = []
         self._ports: list[Any] = []
         self._stopping = False
         self._load(self._settings)
 
-    def listen(self, back_channel: socket.socket, operations: socket.socket) -> None:
-        """Open the doors on bound sockets."""
+    def listen(self) -> None:
+        """Open the doors on the sockets that were handed over."""
         query = AttributeQueryResource(lambda: self._door, make_client_keys(self._settings), self._runner())
         root = back_channel_root(query, MetadataResource(lambda: self._metadata))
-        limits = self._settings.back_channel
+        limits, tls = self._settings.back_channel, self._handed.tls
         site = BoundedSite(root, self._reactor, timeout=limits.request_timeout, max_body_bytes=limits.max_body_bytes)
-        self._open(back_channel, site, site if self._tls is None else TLSMemoryBIOFactory(self._tls, False, site, self._reactor))
+        self._open(self._handed.back_channel, site, site if tls is None else TLSMemoryBIOFactory(tls, False, site, self._reactor))
         health = BoundedSite(operations_root(self._reasons), self._reactor, timeout=limits.request_timeout, max_body_bytes=0)
-        self._open(operations, health, health)
+        self._open(self._handed.operations, health, health)
 
-    def run(self, lifeline: int) -> None:
-        """Serve until SIGTERM, or until the supervisor behind the lifeline is gone."""
-        self._reactor.addReader(Lifeline(lifeline, self.stop))
+    def run(self) -> None:
+        """Serve until SIGTERM, or until the supervisor at the other end of the lifeline is gone."""
+        self._reactor.addReader(Lifeline(self._handed.lifeline, self.stop))
         LoopingCall(self._forget).start(_FORGETTING_SECONDS, now=False)
         self._reactor.callWhenRunning(self._handle_signals)
         self._reactor.run(installSignalHandlers=False)
@@ -68,14 +84,14 @@ class Worker:
     def reload(self) -> None:
         """Re-read configuration, keys, release rules and metadata; what cannot be used leaves everything as it was."""
         try:
-            settings = read_settings(self._config)
+            settings = read_settings(self._handed.config)
             tls = load_tls(settings)
             self._load(settings)
         except AuthorityError as fault:
             self._events.fault("reload-failed", cause=fault.cause)
             return
-        if self._tls is not None and tls is not None:
-            self._tls.replace(tls)
+        if self._handed.tls is not None and tls is not None:
+            self._handed.tls.replace(tls)
         self._directory.reopen()
         self._events.operation("reloaded")
 
@@ -101,10 +117,10 @@ class Worker:
     def _runner(self) -> Runner:
         if self._store.is_local:
             return Inline()
-        self._pool = ThreadPool(minthreads=1, maxthreads=self._settings.database.pool_size, name="store")
-        self._pool.start()
-        self._reactor.addSystemEventTrigger("during", "shutdown", self._pool.stop)
-        return OnPool(self._reactor, self._pool, 2 * self._settings.database.timeout)
+        pool = ThreadPool(minthreads=1, maxthreads=self._settings.database.pool_size, name="store")
+        pool.start()
+        self._reactor.addSystemEventTrigger("during", "shutdown", pool.stop)
+        return OnPool(self._reactor, pool, 2 * self._settings.database.timeout)
 
     def _reasons(self) -> Sequence[str]:
         reasons = []
@@ -133,10 +149,10 @@ class Worker:
         self._reactor.callFromThread(action)
 
 
-def run_worker(config: Path, sockets: tuple[socket.socket, socket.socket], lifeline: int, events: EventLog) -> None:
-    """Run one worker in the present process, on its back channel and operations sockets, until it is told to stop."""
+def run_worker(handed: Handed) -> None:
+    """Run one worker in the present process until it is told to stop."""
     from twisted.internet import reactor  # a reactor may not be carried over a fork
 
-    worker = Worker(reactor, config, events)
-    worker.listen(*sockets)
-    worker.run(lifeline)
+    worker = Worker(reactor, handed)
+    worker.listen()
+    worker.run()

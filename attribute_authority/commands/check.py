@@ -5,9 +5,9 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from attribute_authority.assembly import metadata_sources, present
-from attribute_authority.checking import check_all, gather
-from attribute_authority.saml.metadata import build_index
+from attribute_authority.assembly import present
+from attribute_authority.checking import check_all, gather, index_metadata
+from attribute_authority.saml.metadata_index import SqliteEntityDirectory
 from attribute_authority.settings import Settings, read_settings
 
 
@@ -17,9 +17,9 @@ def check(context: click.Context, /) -> None:
     """Validate configuration, keys, database and metadata; print every fault."""
     config: Path = context.obj
     settings = read_settings(config)
-    faults = (*check_all(settings), *gather(lambda: _check_metadata(settings)))
+    faults = (*check_all(settings), *gather(("metadata", lambda: _check_metadata(settings))))
     for fault in faults:
-        click.echo(fault, err=True)
+        click.echo(f"{config}: {fault}", err=True)
     if faults:
         context.exit(1)
     click.echo(f"{config}: no fault found")
@@ -27,7 +27,20 @@ def check(context: click.Context, /) -> None:
 
 def _check_metadata(settings: Settings) -> None:
     with TemporaryDirectory() as directory:
-        report = build_index(metadata_sources(settings), Path(directory) / "index", present())
-    for warning in report.warnings:
+        index = Path(directory) / "index"
+        report = index_metadata(settings, index)
+        warnings = (*report.warnings, *_release_warnings(settings, index))
+    for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo(f"metadata: {report.count} entities")
+    click.echo(f"metadata: {report.count} {'entity' if report.count == 1 else 'entities'}")
+
+
+def _release_warnings(settings: Settings, index: Path) -> list[str]:
+    directory = SqliteEntityDirectory(index)
+    warnings = [] if settings.release else ["there is no [[release]] rule: nobody will receive anything"]
+    for number, rule in enumerate(settings.release):
+        for requester in rule.requesters or ():
+            if directory.find_entity(requester, present()) is None:
+                warnings.append(f"release[{number + 1}].requesters: {requester} is not in valid metadata: its queries will be denied")
+    directory.reopen()
+    return warnings

@@ -15,7 +15,7 @@ def database() -> None:
 
 @database.command("upgrade")
 @click.pass_obj
-def upgrade_database(config: Path) -> None:
+def upgrade_database(config: Path, /) -> None:
     """Apply the migrations that are not applied yet."""
     applied = upgrade(read_settings(config).database.url)
     click.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")

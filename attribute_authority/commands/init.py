@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import click
 
 from attribute_authority.assembly import present
-from attribute_authority.errors import OperatorError
+from attribute_authority.domain.identifiers import parse_entity_id
+from attribute_authority.errors import InvalidIdentifier, OperatorError
 from attribute_authority.keys import make_key
 from attribute_authority.saml.requester_metadata import write_requester_metadata
+from attribute_authority.setting_values import parse_web_address
 from attribute_authority.settings import read_settings
 from attribute_authority.storage.upgrading import upgrade
 
@@ -36,15 +38,16 @@ class _File:
 @click.option("--entity-id", default=None, help="Our entityID; otherwise the base URL followed by /orcid.")
 def init(directory: Path, base_url: str, entity_id: str | None) -> None:
     """Write configuration, fresh keys and an empty database into DIRECTORY; nothing that is there is overwritten."""
-    base_url = base_url.rstrip("/")
-    host = urlsplit(base_url).hostname
-    if host is None:
-        raise click.UsageError(f"--base-url {base_url}: expected an absolute https URL.")
-    make_authority(directory, entity_id or f"{base_url}/orcid", base_url)
-    config = directory / _CONFIG
-    click.echo(f"Written: {config}")
-    click.echo(f"Next:    attribute-authority --config {config} link add --orcid … --idp … --id eppn=…")
-    click.echo(f"         attribute-authority --config {config} serve")
+    try:
+        base_url = parse_web_address(base_url)
+        entity_id = parse_entity_id(entity_id or f"{base_url}/orcid")
+    except (ValueError, InvalidIdentifier) as error:
+        raise click.UsageError(f"--base-url {base_url}, --entity-id {entity_id}: {error}.") from error
+    config = make_authority(directory, entity_id, base_url)
+    click.echo(f"Written: {config}, fresh keys and an empty database beside it")
+    click.echo("Next:    add [[metadata]] and [[release]] for your service providers there, then")
+    for step in ("check", "link add --orcid … --idp … --id eppn=…", "serve"):
+        click.echo(f"         attribute-authority --config {config} {step}")
 
 
 def make_authority(directory: Path, entity_id: str, base_url: str) -> Path:
@@ -64,12 +67,13 @@ def make_authority(directory: Path, entity_id: str, base_url: str) -> Path:
 
 def _plan(entity_id: str, base_url: str) -> Mapping[str, _File]:
     now = present()
-    host = urlsplit(base_url).hostname or "localhost"
+    address = urlsplit(base_url)
+    host, port = address.hostname or "localhost", address.port or (443 if address.scheme == "https" else 80)
     hosts = tuple(dict.fromkeys((host, "localhost", "127.0.0.1")))
     signing, tls, self_test = make_key(host, now), make_key(host, now, hosts), make_key(f"self-test.{host}"[:64], now)
     requester = f"{entity_id}/self-test"
     template = Template(files("attribute_authority.commands").joinpath("authority.toml.template").read_text(encoding="utf-8"))
-    config = template.substitute(entity_id=_toml(entity_id), base_url=_toml(base_url), self_test=_toml(requester))
+    config = template.substitute(entity_id=_toml(entity_id), base_url=_toml(base_url), port=port, self_test=_toml(requester))
     return {
         _CONFIG: _File(config.encode(), _PUBLIC),
         "keys/signing.key": _File(signing.key, _PRIVATE),

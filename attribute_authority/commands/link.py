@@ -3,22 +3,26 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 
 from attribute_authority.assembly import open_link_store, present
+from attribute_authority.checking import refuse_old_database
 from attribute_authority.commands.link_import import Tally, dry_run, import_rows
-from attribute_authority.commands.link_table import COLUMNS, read_rows, write_object, write_row
-from attribute_authority.commands.options import identifier_options, read_identifiers
+from attribute_authority.commands.link_table import COLUMNS, Row, read_rows, write_object, write_row
+from attribute_authority.commands.options import TEXT, identifier_options, read_identifiers
 from attribute_authority.domain.identifiers import OrcidId, parse_entity_id
 from attribute_authority.domain.link import Link, LinkSource, NewLink
-from attribute_authority.errors import OperatorError
+from attribute_authority.errors import CouldNotAsk, OperatorError
+from attribute_authority.ports import LinkStore
 from attribute_authority.settings import Settings, read_settings
 from attribute_authority.storage.sql import SqlStore
 
+_Thing = TypeVar("_Thing")
 _FORMATS: Final = click.Choice(["text", "csv", "json"])
 
 
@@ -28,21 +32,24 @@ def link() -> None:
 
 
 @link.command("add")
-@click.option("--orcid", required=True, metavar="ID", help="The ORCID iD, bare or as URI.")
-@click.option("--idp", required=True, metavar="ENTITYID", help="The person's identity provider.")
+@click.option("--orcid", type=TEXT, required=True, metavar="ID", help="The ORCID iD, bare or as URI.")
+@click.option("--idp", type=TEXT, required=True, metavar="ENTITYID", help="The person's identity provider.")
 @identifier_options(multiple=True)
-@click.option("--dry-run", is_flag=True, help="Check, and store nothing.")
+@click.option("--dry-run", "only_check", is_flag=True, help="Say what would be stored or refused, and store nothing.")
 @click.pass_obj
-def add_link(config: Path, orcid: str, idp: str, ids: tuple[str, ...], dry_run: bool, **qualifiers: str | None) -> None:
+def add_link(config: Path, /, orcid: str, idp: str, ids: tuple[str, ...], only_check: bool, **qualifiers: str | None) -> None:
     """Store a link by hand; the person is known by every --id that is given."""
     settings = read_settings(config)
     environment = settings.authority.environment
     identifiers = read_identifiers(ids, qualifiers["name_qualifier"] or idp, qualifiers["sp_name_qualifier"])
     new = NewLink(parse_entity_id(idp), identifiers, OrcidId.parse(orcid, environment), environment, LinkSource.MANUAL, present())
-    if dry_run:
+    store = _store(settings)
+    if only_check:
+        for conflict in filter(None, store.check_links([new])):
+            raise conflict
         click.echo(f"would link {new.orcid.uri(environment)} to {', '.join(map(str, identifiers))}")
         return
-    stored = _store(settings).add_link(new)
+    stored = store.add_link(new)
     click.echo(f"link {stored.link_id}: {stored.orcid.uri(environment)} for {', '.join(map(str, stored.identifiers))}")
 
 
@@ -50,50 +57,56 @@ def add_link(config: Path, orcid: str, idp: str, ids: tuple[str, ...], dry_run: 
 @click.option("--withdrawn", is_flag=True, help="Withdrawn links too.")
 @click.option("--format", "form", type=_FORMATS, default="text", show_default=True)
 @click.pass_obj
-def list_links(config: Path, withdrawn: bool, form: str) -> None:
+def list_links(config: Path, /, withdrawn: bool, form: str) -> None:
     """List links, oldest first."""
     _write(_store(read_settings(config)).find_links(withdrawn=withdrawn), form)
 
 
 @link.command("show")
 @identifier_options(multiple=False, required=False)
-@click.option("--orcid", metavar="ID", help="The ORCID iD, bare or as URI.")
+@click.option("--orcid", type=TEXT, metavar="ID", help="The ORCID iD, bare or as URI.")
 @click.option("--format", "form", type=_FORMATS, default="json", show_default=True)
 @click.pass_obj
-def show_link(config: Path, ids: str | None, orcid: str | None, form: str, **qualifiers: str | None) -> None:
+def show_link(config: Path, /, ids: str | None, orcid: str | None, form: str, **qualifiers: str | None) -> None:
     """Show every link of a person or an iD, withdrawn ones too."""
     _write(_selected(read_settings(config), ids, orcid, qualifiers, withdrawn=True), form)
 
 
 @link.command("remove")
 @identifier_options(multiple=False, required=False)
-@click.option("--orcid", metavar="ID", help="The ORCID iD, bare or as URI.")
-@click.option("--dry-run", is_flag=True, help="Say what would be withdrawn, and withdraw nothing.")
+@click.option("--orcid", type=TEXT, metavar="ID", help="The ORCID iD, bare or as URI.")
+@click.option("--dry-run", "only_check", is_flag=True, help="Say what would be withdrawn, and withdraw nothing.")
 @click.pass_obj
-def remove_link(config: Path, ids: str | None, orcid: str | None, dry_run: bool, **qualifiers: str | None) -> None:
+def remove_link(config: Path, /, ids: str | None, orcid: str | None, only_check: bool, **qualifiers: str | None) -> None:
     """Withdraw the links of a person or an iD: from now on they are released to nobody."""
     settings = read_settings(config)
     store = _store(settings)
     for found in _selected(settings, ids, orcid, qualifiers, withdrawn=False):
-        if not dry_run:
+        if not only_check:
             store.withdraw_link(found.link_id, present())
-        click.echo(f"{'would withdraw' if dry_run else 'withdrawn'}: link {found.link_id}, {found.orcid.uri(found.environment)}")
+        click.echo(f"{'would withdraw' if only_check else 'withdrawn'}: link {found.link_id}, {found.orcid.uri(found.environment)}")
 
 
 @link.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", "only_check", is_flag=True, help="Report what would be refused, and store nothing.")
 @click.pass_context
-def import_links(context: click.Context, file: Path, only_check: bool) -> None:
+def import_links(context: click.Context, /, file: Path, only_check: bool) -> None:
     """Import links from CSV, with the columns of `link export`; rows that cannot be stored are named and left out."""
     settings = read_settings(context.obj)
     store, tally = _store(settings), Tally()
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        rows = read_rows(_with_progress(lines, file.stat().st_size), settings.authority.environment, present())
-        (dry_run if only_check else import_rows)(store, rows, tally)
-    for refused in tally.refused:
-        click.echo(f"{file}:{refused.line}: {refused.reason}", err=True)
-    click.echo(f"{tally.accepted} {'would be ' if only_check else ''}linked, {len(tally.refused)} refused")
+    take: Callable[[LinkStore, Iterable[Row], Tally], None] = dry_run if only_check else import_rows
+    done = f"{'would be ' if only_check else ''}linked"
+    try:
+        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+            shown = _with_progress(lines, file.stat().st_size, _octets, "import")
+            take(store, read_rows(shown, settings.authority.environment, present()), tally)
+    except OperatorError as fault:
+        raise OperatorError(f"{file}: {fault.cause}") from fault
+    except CouldNotAsk:
+        _tell(file, tally, done)
+        raise
+    _tell(file, tally, done)
     context.exit(1 if tally.refused else 0)
 
 
@@ -101,15 +114,18 @@ def import_links(context: click.Context, file: Path, only_check: bool) -> None:
 @click.option("--withdrawn", is_flag=True, help="Withdrawn links too.")
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 @click.pass_obj
-def export_links(config: Path, withdrawn: bool, form: str) -> None:
+def export_links(config: Path, /, withdrawn: bool, form: str) -> None:
     """Write every link to standard output, as CSV that `link import` reads, or as lines of JSON."""
     store = _store(read_settings(config))
     links = store.find_links(withdrawn=withdrawn)
-    with click.progressbar(links, length=store.count_links(withdrawn), label="links", file=sys.stderr) as shown:
-        _write(shown, form)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # `link import` reads UTF-8, whatever the locale is here.
+        sys.stdout.reconfigure(encoding="utf-8")
+    _write(_with_progress(links, store.count_links(withdrawn), _one, "export"), form)
 
 
 def _store(settings: Settings) -> SqlStore:
+    refuse_old_database(settings)
     store = open_link_store(settings)
     click.get_current_context().call_on_close(store.close)
     return store
@@ -141,8 +157,23 @@ def _line(found: Link) -> str:
     return f"{found.link_id}\t{found.orcid.value}\t{found.linked_at:%Y-%m-%d}\t{' '.join(map(str, found.identifiers))}{withdrawn}"
 
 
-def _with_progress(lines: Iterable[str], size: int) -> Iterator[str]:
-    with click.progressbar(length=size, label="import", file=sys.stderr) as bar:
-        for line in lines:
-            yield line
-            bar.update(len(line.encode()))
+def _tell(file: Path, tally: Tally, done: str) -> None:
+    for refused in sorted(tally.refused, key=lambda row: row.line):
+        click.echo(f"{file}:{refused.line}: {refused.reason}", err=True)
+    withdrawn = f", {tally.withdrawn} withdrawn passed over" if tally.withdrawn else ""
+    click.echo(f"{tally.accepted} {done}, {len(tally.refused)} refused{withdrawn}")
+
+
+def _with_progress(things: Iterable[_Thing], length: int, size: Callable[[_Thing], int], label: str) -> Iterator[_Thing]:
+    with click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        for thing in things:
+            yield thing
+            bar.update(size(thing))
+
+
+def _one(_link: Link) -> int:
+    return 1
+
+
+def _octets(line: str) -> int:
+    return len(line.encode(errors="surrogateescape"))

@@ -5,11 +5,11 @@ provider, a persistent identifier NQ!SPNQ!VALUE.
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
+from attribute_authority.commands.options import is_utf8
 from attribute_authority.domain.identifiers import Environment, Identifier, IdentifierKind, OrcidId, parse_entity_id, parse_identifier_text
 from attribute_authority.domain.link import Link, LinkSource, NewLink
 from attribute_authority.errors import OperatorError
@@ -20,12 +20,12 @@ _HISTORY: Final = ("environment", "source", "linked_at", "withdrawn_at")
 COLUMNS: Final = (*_REQUIRED, *_KINDS, *_HISTORY)
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedRow:
-    """A row that cannot be stored: its line in the file and why."""
+class WithdrawnRow:
+    """A row of a link that is withdrawn: of the past, and not stored again."""
 
-    line: int
-    reason: str
+
+Row = tuple[int, NewLink | WithdrawnRow | str]
+"""The number of a line, and what stands there: a link, or the reason why it cannot be read."""
 
 
 def write_row(link: Link) -> dict[str, str]:
@@ -57,43 +57,56 @@ def write_object(link: Link) -> dict[str, object]:
     }
 
 
-def read_rows(lines: Iterable[str], environment: Environment, now: datetime) -> Iterator[tuple[int, NewLink] | RefusedRow]:
-    """Read CSV with a header; yields each row as its line number and link, or as refused. Rows of withdrawn links are passed over.
+def read_rows(lines: Iterable[str], environment: Environment, now: datetime) -> Iterator[Row]:
+    """Read CSV with a header; yields each row with the number of the line that it ends in.
 
     Raises OperatorError where the header is not of this table.
     """
-    reader = csv.DictReader(lines, strict=True)
-    _check_header(reader.fieldnames or ())
+    reader = csv.reader(lines, strict=True)
+    header = _read_header(reader)
     while True:
         try:
-            row = next(reader, None)
-            if row is None:
+            cells = next(reader, None)
+            if cells is None:
                 return
-            if not row.get("withdrawn_at"):
-                yield reader.line_num, _read_row(row, environment, now)
+            if cells:
+                yield reader.line_num, _read_row(header, cells, environment, now)
         except OperatorError as fault:
-            yield RefusedRow(reader.line_num, fault.cause)
+            yield reader.line_num, fault.cause
         except csv.Error as error:
-            yield RefusedRow(reader.line_num, f"expected a row of CSV: {error}")
+            yield reader.line_num, f"expected a row of CSV: {error}"
 
 
-def _check_header(names: Iterable[str]) -> None:
+def _read_header(reader: Iterator[list[str]]) -> list[str]:
+    try:
+        names = next(reader, [])
+    except csv.Error as error:
+        raise OperatorError(f"the first line cannot be read as CSV: {error}") from error
     unknown = [name for name in names if name not in COLUMNS]
     missing = [name for name in _REQUIRED if name not in names]
-    if unknown or missing:
-        raise OperatorError(f"the first line must name columns of {', '.join(COLUMNS)}: unknown {unknown}, missing {missing}")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if unknown or missing or repeated:
+        wrong = (("unknown", unknown), ("missing", missing), ("repeated", repeated))
+        faults = "; ".join(f"{what}: {', '.join(map(repr, which))}" for what, which in wrong if which)
+        raise OperatorError(f"the first line must name columns of {', '.join(COLUMNS)}, separated by commas. Here: {faults}")
+    return names
 
 
-def _read_row(row: Mapping[str, str | None], environment: Environment, now: datetime) -> NewLink:
-    if None in row or None in row.values():
-        raise OperatorError("the row has not as many cells as the first line")
+def _read_row(header: list[str], cells: list[str], environment: Environment, now: datetime) -> NewLink | WithdrawnRow:
+    if len(cells) != len(header):
+        raise OperatorError(f"the row has {len(cells)} cells, the first line {len(header)}")
+    if not is_utf8("".join(cells)):
+        raise OperatorError("the row is not UTF-8")
+    row = dict(zip(header, cells, strict=True))
+    if row.get("withdrawn_at"):
+        return WithdrawnRow()
     if (row.get("environment") or environment) != environment:
-        raise OperatorError(f"the link is of {row.get('environment')}, this authority is of {environment}")
-    identifiers = tuple(parse_identifier_text(f"{kind}={text}") for kind in _KINDS for text in (row.get(kind) or "").split())
+        raise OperatorError(f"the link is of {row['environment']}, this authority is of {environment}")
+    identifiers = tuple(parse_identifier_text(f"{kind}={text}") for kind in _KINDS for text in row.get(kind, "").split())
     return NewLink(
-        parse_entity_id(row["idp"] or ""),
+        parse_entity_id(row["idp"]),
         identifiers,
-        OrcidId.parse(row["orcid"] or "", environment),
+        OrcidId.parse(row["orcid"], environment),
         environment,
         _read_source(row.get("source") or LinkSource.IMPORT),
         _read_instant(row.get("linked_at") or "", now),

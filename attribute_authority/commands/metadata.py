@@ -10,6 +10,6 @@ from attribute_authority.settings import read_settings
 
 @click.command()
 @click.pass_obj
-def metadata(config: Path) -> None:
+def metadata(config: Path, /) -> None:
     """Print our SAML metadata, one EntityDescriptor."""
     click.echo(own_metadata(read_settings(config)).decode(), nl=False)

@@ -9,30 +9,30 @@ from pathlib import Path
 
 import click
 
-from attribute_authority.assembly import index_file, metadata_sources, present
-from attribute_authority.checking import check_all
+from attribute_authority.assembly import index_file
+from attribute_authority.checking import check_all, gather, index_metadata
 from attribute_authority.errors import FaultyConfiguration, OperatorError
-from attribute_authority.saml.metadata import build_index
 from attribute_authority.saml.metadata_index import IndexReport
 from attribute_authority.settings import Settings, read_settings
 
 
 @click.command(hidden=True)
 @click.pass_obj
-def prepare(config: Path) -> None:
+def prepare(config: Path, /) -> None:
     """Check, build the metadata index, and report as JSON."""
     settings = read_settings(config)
-    faults = check_all(settings)
+    reports: list[IndexReport] = []
+    faults = (*check_all(settings), *gather(("metadata", lambda: reports.append(_index(settings)))))
     if faults:
-        raise FaultyConfiguration(faults)
-    report = _build_index(settings)
-    click.echo(json.dumps({"entities": report.count, "warnings": report.warnings}))
+        raise FaultyConfiguration(tuple(f"{config}: {fault}" for fault in faults))
+    for report in reports:
+        click.echo(json.dumps({"entities": report.count, "warnings": report.warnings}))
 
 
-def _build_index(settings: Settings) -> IndexReport:
+def _index(settings: Settings) -> IndexReport:
     index = index_file(settings)
     try:
         index.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OperatorError(f"authority.state_directory: {index.parent} cannot be made: {error.strerror}") from error
-    return build_index(metadata_sources(settings), index, present())
+        raise OperatorError(f"authority.state_directory {index.parent} cannot be made: {error.strerror}") from error
+    return index_metadata(settings, index)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import click
 
+from attribute_authority.assembly import load_tls
 from attribute_authority.errors import FaultyConfiguration
 from attribute_authority.events import EventLog
-from attribute_authority.serving import Address, Supervisor, bind, by_worker, listening_url
+from attribute_authority.serving import Address, Supervisor, bind, listening_url
 from attribute_authority.settings import Settings, read_settings
-from attribute_authority.worker import run_worker
+from attribute_authority.worker import Handed, run_worker
 
 
 @click.command()
@@ -24,13 +25,13 @@ def serve(config: Path, /, workers: int | None) -> None:
     settings, events = read_settings(config), EventLog()
     prepare_in_child(config, events)
     count = workers or os.cpu_count() or 1
+    tls = load_tls(settings)
     back_channel = bind(Address(settings.back_channel.host, settings.back_channel.port), count)
     operations = bind(Address(settings.operations.host, settings.operations.port), count)
     _announce(settings, back_channel[0], operations[0], events)
 
     def run(number: int, lifeline: int) -> None:
-        first, second = by_worker((back_channel, operations), number)
-        run_worker(config, (first, second), lifeline, events)
+        run_worker(Handed(config, events, back_channel[number], operations[number], tls, lifeline))
 
     Supervisor(count, run, lambda: prepare_in_child(config, events), events).run()
     events.operation("stopped")
@@ -41,7 +42,8 @@ def prepare_in_child(config: Path, events: EventLog) -> None:
     command = [sys.executable, "-m", "attribute_authority", "--config", str(config), "prepare"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise FaultyConfiguration(tuple(done.stderr.removeprefix("Error: ").splitlines()))
+        silent = f"the process that checks the configuration ended with status {done.returncode} and said nothing"
+        raise FaultyConfiguration(tuple(done.stderr.removeprefix("Error: ").splitlines()) or (silent,))
     report = json.loads(done.stdout)
     for warning in report["warnings"]:
         events.operation("metadata-warning", warning=warning)

@@ -21,7 +21,8 @@ _PERSON = "eppn=josiah@uni.example"
 _STRANGER = "eppn=nobody@uni.example"
 _ORCID = "0000-0002-1825-0097"
 _POLL_SECONDS = 0.05
-_READY_SECONDS = 5
+_READY_SECONDS = 60
+_ANSWER_SECONDS = 5
 
 
 @click.command()
@@ -32,7 +33,7 @@ def demo(once: bool) -> None:
         back_channel, operations = _free_ports()
         base_url = f"https://localhost:{back_channel}"
         config = make_authority(Path(directory) / "authority", f"{base_url}/orcid", base_url)
-        _narrow(config, back_channel, operations)
+        _narrow(config, operations)
         click.echo(f"1. A fresh authority, with one linked person: {config}")
         _run(config, "link", "add", "--orcid", _ORCID, "--idp", _IDENTITY_PROVIDER, "--id", _PERSON)
         with _serving(config, operations):
@@ -52,10 +53,9 @@ def _free_ports() -> tuple[int, int]:
         return first.getsockname()[1], second.getsockname()[1]
 
 
-def _narrow(config: Path, back_channel: int, operations: int) -> None:
+def _narrow(config: Path, operations: int) -> None:
     text = config.read_text(encoding="utf-8").replace('host = "0.0.0.0"', 'host = "127.0.0.1"')
-    text = text.replace("port = 8443", f"port = {back_channel}").replace("port = 9090", f"port = {operations}")
-    config.write_text(text, encoding="utf-8")
+    config.write_text(text.replace("port = 9090", f"port = {operations}"), encoding="utf-8")
 
 
 def _command(config: Path, arguments: Sequence[str]) -> list[str]:
@@ -75,8 +75,9 @@ def _serving(config: Path, operations: int) -> Iterator[None]:
     log = config.parent / "serve.log"
     with log.open("wb") as stream, subprocess.Popen(_command(config, ("serve", "--workers", "1")), stderr=stream) as server:
         try:
+            deadline = time.monotonic() + _READY_SECONDS
             while not _is_ready(operations):
-                if server.poll() is not None:
+                if server.poll() is not None or time.monotonic() > deadline:
                     raise CouldNotAsk(f"the authority did not start:\n{log.read_text(encoding='utf-8')}")
                 time.sleep(_POLL_SECONDS)
             yield
@@ -86,8 +87,8 @@ def _serving(config: Path, operations: int) -> Iterator[None]:
 
 def _is_ready(operations: int) -> bool:
     try:
-        return requests.get(f"http://127.0.0.1:{operations}/health/ready", timeout=_READY_SECONDS).ok
-    except requests.ConnectionError:
+        return requests.get(f"http://127.0.0.1:{operations}/health/ready", timeout=_ANSWER_SECONDS).ok
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from lxml import etree
 
 from attribute_authority.domain.entity import AttributeName
+from attribute_authority.domain.identifiers import MAX_ENTITY_ID_LENGTH
 from attribute_authority.domain.query import AttributeDesignator, NameId
 from attribute_authority.errors import InvalidAttribute, MalformedQuery, UnsupportedQuery, VersionTooHigh, VersionTooLow
 from attribute_authority.saml import namespaces as ns
@@ -173,7 +174,10 @@ def _read_issuer(issuer: etree._Element | None) -> str:
     qualifiers = {"NameQualifier", "SPNameQualifier", "SPProvidedID"}.intersection(issuer.keys())
     if qualifiers:
         raise MalformedQuery(f"the Issuer carries {sorted(qualifiers)}, which entity identifiers may not (core 8.3.6)")
-    return whole_text(issuer).strip()
+    entity_id = whole_text(issuer).strip()
+    if not 0 < len(entity_id) <= MAX_ENTITY_ID_LENGTH:
+        raise MalformedQuery(f"the Issuer has {len(entity_id)} characters, expected 1 to {MAX_ENTITY_ID_LENGTH} (core 8.3.6)")
+    return entity_id
 
 
 def _read_instant(text: str | None) -> datetime:

@@ -50,6 +50,14 @@ class MemoryLinkStore:
             except Conflict as conflict:
                 yield conflict
 
+    def check_links(self, news: Iterable[NewLink]) -> Iterator[Conflict | None]:
+        """Yield what stands in the way of each link, or None, and store nothing."""
+        rehearsal = MemoryLinkStore()
+        with self._lock:
+            rehearsal._owners, rehearsal._links, rehearsal._subjects = dict(self._owners), dict(self._links), self._subjects
+        for outcome in rehearsal.add_links(news):
+            yield outcome if isinstance(outcome, Conflict) else None
+
     def withdraw_link(self, link_id: int, now: datetime) -> Link | None:
         """Withdraw a link. None where no such link is in force."""
         with self._lock:

@@ -24,7 +24,7 @@ def find_owner(new: NewLink, owners: Mapping[Identifier, Owner]) -> Owner | None
     if not new.identifiers:
         raise Conflict("a link needs at least one identifier of the person")
     if len({owner.subject_id for owner in owners.values()}) > 1:
-        claims = ", ".join(f"{identifier} of subject {owner.subject_id}" for identifier, owner in owners.items())
+        claims = ", ".join(f"{identifier} of {_name(owner.subject_id)}" for identifier, owner in owners.items())
         raise Conflict(f"the identifiers belong to different subjects: {claims}")
     for identifier, owner in owners.items():
         if owner.home_organisation != new.home_organisation:
@@ -42,4 +42,9 @@ def check_orcid(new: NewLink, present: OrcidId | None, holder: int | None) -> No
     if present is not None and present != new.orcid:
         raise Conflict(f"{new.identifiers[0]} is linked to {present.value}, which must be removed before {new.orcid.value} can be linked")
     if holder is not None:
-        raise Conflict(f"{new.orcid.value} is linked to another subject of {new.home_organisation}, subject {holder}")
+        raise Conflict(f"{new.orcid.value} is linked to another person of {new.home_organisation}, {_name(holder)}")
+
+
+def _name(subject_id: int) -> str:
+    # A subject of the same import has no number yet, only a negative stand-in.
+    return f"subject {subject_id}" if subject_id > 0 else "a subject of the same import"

@@ -11,7 +11,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def migration_names() -> tuple[str, ...]:
-    """Return the names of all migrations of this release, in their order: each file is named m, a number that orders it, and its subject."""
+    """Return the names of all migrations of this release, in their order: a file is named m, a number that orders it, and its subject."""
     return tuple(sorted(path.stem.removeprefix("m") for path in (MIGRATIONS / "versions").glob("m*.py")))
 
 

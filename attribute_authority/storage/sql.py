@@ -19,7 +19,7 @@ from attribute_authority.storage.kept import KeptConnections
 from attribute_authority.storage.sql_answering import Answering
 from attribute_authority.storage.sql_reading import count, has_identifier, read_links, read_pages
 from attribute_authority.storage.sql_replay import SqlReplayGuard
-from attribute_authority.storage.sql_writing import store_batch
+from attribute_authority.storage.sql_writing import Batch, look_up, store_batch
 from attribute_authority.storage.tables import IN_FORCE, link
 
 _BATCH = 100
@@ -69,6 +69,17 @@ class SqlStore:
         with asking(), self._working.connect() as connection:
             while batch := list(islice(remaining, _BATCH)):
                 yield from store_batch(connection, batch)
+
+    def check_links(self, news: Iterable[NewLink]) -> Iterator[Conflict | None]:
+        """Yield what stands in the way of each link, or None, and store nothing; no writer is held back. Raises CouldNotAsk."""
+        remaining = iter(news)
+        rehearsal = Batch()
+        with asking(), self._working.connect() as connection:
+            while batch := list(islice(remaining, _BATCH)):
+                look_up(connection, batch, rehearsal)
+                for new in batch:
+                    outcome = rehearsal.try_link(new)
+                    yield outcome if isinstance(outcome, Conflict) else None
 
     def withdraw_link(self, link_id: int, now: datetime) -> Link | None:
         """Withdraw a link: from this instant on it is released to nobody. None where no such link is in force. Raises CouldNotAsk."""

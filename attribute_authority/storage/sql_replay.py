@@ -3,13 +3,11 @@
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import Engine, bindparam, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import Insert
+from sqlalchemy import Engine, bindparam, delete, insert, select, tuple_
 
 from attribute_authority.domain.identifiers import EntityId
 from attribute_authority.errors import CouldNotAsk
-from attribute_authority.storage.engine import SQLITE, asking
+from attribute_authority.storage.engine import asking
 from attribute_authority.storage.kept import DriverConnection, KeptConnections
 from attribute_authority.storage.tables import Instant, seen_message
 
@@ -35,7 +33,9 @@ class SqlReplayGuard:
     def __init__(self, engine: Engine, kept: KeptConnections) -> None:
         self._engine = engine
         self._kept = kept
-        self._sql, self._in_order = kept.compile(_record(engine.dialect.name == SQLITE))
+        sql, self._in_order = kept.compile(insert(seen_message).inline())
+        # Both databases spell it so; SQLAlchemy has it only in the one dialect or the other, each of which costs memory to load.
+        self._sql = f"{sql} ON CONFLICT DO NOTHING"
         # How this dialect wants an instant; the driver is given it without SQLAlchemy in between.
         self._instant = Instant().dialect_impl(engine.dialect).bind_processor(engine.dialect)
 
@@ -63,11 +63,6 @@ class SqlReplayGuard:
             while chunk := connection.execute(_DROP_EXPIRED, {"now": now}).rowcount:
                 dropped += chunk
         return dropped
-
-
-def _record(on_sqlite: bool) -> Insert:
-    statement: sqlite.Insert | postgresql.Insert = sqlite.insert(seen_message) if on_sqlite else postgresql.insert(seen_message)
-    return statement.on_conflict_do_nothing().inline()
 
 
 def _bounded(message_id: str) -> str:

@@ -23,9 +23,9 @@ _Place = tuple[int, Environment]
 _OWNERS = (
     select(identifier, subject.c.home_organisation)
     .join_from(identifier, subject)
-    .where(identifier.c.kind.in_(bindparam("kinds", expanding=True)), identifier.c.value.in_(bindparam("values", expanding=True)))
+    .where(identifier.c.value.in_(bindparam("values", expanding=True)))
 )
-"""The people who may be meant, and some more whose identifiers differ in the qualifiers alone."""
+"""The people who may be meant, and some more whose identifiers differ in kind or qualifiers."""
 
 _PLACES = select(link.c.subject_id, link.c.environment, link.c.orcid).where(
     IN_FORCE, link.c.subject_id.in_(bindparam("subjects", expanding=True))
@@ -39,7 +39,7 @@ _HOLDERS = (
 
 
 @dataclass(slots=True)
-class _Batch:
+class Batch:
     """What is known of the people and iDs of a batch, and what is to be written; new subjects have negative numbers until they are."""
 
     owners: dict[Identifier, Owner] = field(default_factory=dict)
@@ -87,7 +87,8 @@ def store_batch(connection: Connection, news: Sequence[NewLink]) -> list[Link | 
     """
     try:
         with writing(connection):
-            batch = _look_up(connection, news)
+            batch = Batch()
+            look_up(connection, news, batch)
             outcomes = [batch.try_link(new) for new in news]
             numbers = _write(connection, batch)
             return _complete(connection, numbers, outcomes)
@@ -100,20 +101,23 @@ def store_batch(connection: Connection, news: Sequence[NewLink]) -> list[Link | 
     return [store_batch(connection, [new])[0] for new in news]
 
 
-def _look_up(connection: Connection, news: Sequence[NewLink]) -> _Batch:
-    batch = _Batch()
+def look_up(connection: Connection, news: Sequence[NewLink], batch: Batch) -> None:
+    """Add to a batch what the database knows of the people and iDs of some links; what the batch itself has noted stays.
+
+    Raises SQLAlchemyError.
+    """
     wanted = {item for new in news for item in new.identifiers}
-    names = {"kinds": sorted({item.kind.value for item in wanted}), "values": sorted({item.value for item in wanted})}
-    for row in connection.execute(_OWNERS, names):
-        batch.owners[to_identifier(row)] = Owner(row.subject_id, EntityId(row.home_organisation))
-    for row in connection.execute(_PLACES, {"subjects": sorted({owner.subject_id for owner in batch.owners.values()})}):
-        batch.in_force[row.subject_id, Environment(row.environment)] = OrcidId(row.orcid)
+    for row in connection.execute(_OWNERS, {"values": sorted({item.value for item in wanted})}):
+        batch.owners.setdefault(to_identifier(row), Owner(row.subject_id, EntityId(row.home_organisation)))
+    subjects = {batch.owners[item].subject_id for item in wanted if item in batch.owners}
+    for row in connection.execute(_PLACES, {"subjects": sorted(subjects)}):
+        batch.in_force.setdefault((row.subject_id, Environment(row.environment)), OrcidId(row.orcid))
     for row in connection.execute(_HOLDERS, {"orcids": sorted({new.orcid.value for new in news})}):
-        batch.holders[OrcidId(row.orcid), Environment(row.environment), EntityId(row.home_organisation)] = row.subject_id
-    return batch
+        held = OrcidId(row.orcid), Environment(row.environment), EntityId(row.home_organisation)
+        batch.holders.setdefault(held, row.subject_id)
 
 
-def _write(connection: Connection, batch: _Batch) -> dict[int, int]:
+def _write(connection: Connection, batch: Batch) -> dict[int, int]:
     """Write what is new, and return the numbers that the new subjects got."""
     numbers: dict[int, int] = {}
     if batch.subjects:

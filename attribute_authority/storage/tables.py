@@ -79,7 +79,8 @@ identifier = Table(
     Column("value", Text, nullable=False),
     Column("name_qualifier", Text, nullable=False, server_default=text("''")),
     Column("sp_name_qualifier", Text, nullable=False, server_default=text("''")),
-    UniqueConstraint("kind", "value", "name_qualifier", "sp_name_qualifier"),
+    # The value first: it narrows the most, for one person and for a batch of many.
+    UniqueConstraint("value", "kind", "name_qualifier", "sp_name_qualifier"),
 )
 
 link = Table(

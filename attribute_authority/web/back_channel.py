@@ -7,8 +7,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
+from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Request, UnsupportedMethod
+from twisted.web.server import NOT_DONE_YET, Request
 
 from attribute_authority.errors import AuthorityError
 from attribute_authority.saml.soap import write_fault

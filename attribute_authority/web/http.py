@@ -60,7 +60,8 @@ class BoundedRequest(Request):
 
     def gotLength(self, length: int | None) -> None:
         """Refuse a body that is announced as too large before any of it is read."""
-        super().gotLength(0 if length is None else min(length, self._limit))
+        # Length 0 keeps the body in memory: it is bounded, and names people, so it has no business in a temporary file.
+        super().gotLength(0)
         if length is not None and length > self._limit:
             self._refuse()
 

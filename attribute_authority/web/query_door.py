@@ -21,6 +21,9 @@ from attribute_authority.web.failures import Fault, public_form
 
 PYSAML2_CONTENT_TYPE = "application/soap+xml"
 
+# Causes quote what strangers sent; a line of the log is not theirs to fill.
+_LONGEST_CAUSE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -73,7 +76,7 @@ class QueryDoor:
 
     def refuse(self, failure: AuthorityError, event: QueryEvent, now: datetime) -> Reply:
         """Put a failure into its public form, and its cause into the event."""
-        event.failure, event.cause = type(failure).__name__, failure.cause
+        event.failure, event.cause = type(failure).__name__, failure.cause[:_LONGEST_CAUSE]
         form = public_form(failure, event.correlation_id)
         if isinstance(form, Fault):
             return Reply(500, write_fault(form.code, form.reason))

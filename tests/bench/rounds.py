@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from statistics import quantiles
@@ -36,8 +36,9 @@ class Plan:
     openssl_seconds: int
 
 
-FULL = Plan(rounds=7, one_worker=3000, two_workers=5000, stock=120, floor=3000, new_connections=500, openssl_seconds=3)
-QUICK = Plan(rounds=3, one_worker=1000, two_workers=1600, stock=40, floor=1000, new_connections=150, openssl_seconds=1)
+FULL = Plan(rounds=11, one_worker=2000, two_workers=3000, stock=60, floor=2000, new_connections=250, openssl_seconds=2)
+QUICK = Plan(rounds=3, one_worker=800, two_workers=1200, stock=32, floor=800, new_connections=100, openssl_seconds=1)
+_WARM_UP = Plan(rounds=1, one_worker=300, two_workers=300, stock=8, floor=100, new_connections=10, openssl_seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def run_rounds(directory: Path, plan: Plan, cores: Cores, say: Say) -> Samples:
     configuration = servers.prepare_authority(directory / "authority", federation)
     samples: Samples = {}
     with _field(directory, configuration, federation, cores) as field:
-        _run_one(field, sign, _warm_up(plan), cores)
+        _run_one(field, sign, _WARM_UP, cores)
         for number in range(plan.rounds):
             say(f"round {number + 1} of {plan.rounds}")
             for name, value in _run_one(field, sign, plan, cores).items():
@@ -74,10 +75,6 @@ def _field(directory: Path, configuration: Path, federation: Federation, cores: 
         answer.write_bytes(b"." * 6000)
         floor = running.enter_context(servers.floor(federation, answer, cores.server))
         yield _Field(one_worker, two_workers, stock, floor)
-
-
-def _warm_up(plan: Plan) -> Plan:
-    return replace(QUICK, one_worker=300, two_workers=300, stock=8, floor=100, new_connections=10) if plan is QUICK else QUICK
 
 
 def _run_one(field: _Field, sign: Sign, plan: Plan, cores: Cores) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What the two peers written here share: a Twisted site over TLS that says where it listens."""
+"""What the two peers written here share: a Twisted site over TLS, trimmed as far as Twisted goes, that says where it listens."""
 
 import json
 import sys
@@ -29,12 +29,17 @@ class _Page(Resource):
         return self._answer(request.content.read())
 
 
+class _QuietSite(Site):
+    def log(self, request: object) -> None:
+        """Write no access log."""
+
+
 def serve(answer: Answerer, key: Path, certificate: Path) -> None:
     """Serve `answer` on a free port of 127.0.0.1 until the process is told to end."""
     tls = PrivateCertificate.loadPEM(key.read_text() + certificate.read_text())
 
     def listen(reactor: PosixReactorBase) -> Deferred[None]:
-        port = reactor.listenSSL(0, Site(_Page(answer)), tls.options(), interface="127.0.0.1")
+        port = reactor.listenSSL(0, _QuietSite(_Page(answer), parsePOSTFormSubmission=False), tls.options(), interface="127.0.0.1")
         url = f"https://127.0.0.1:{port.getHost().port}/"
         print(json.dumps({"event": "listening", "door": "back_channel", "url": url}), file=sys.stderr, flush=True)
         return Deferred()

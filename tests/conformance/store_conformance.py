@@ -236,6 +236,18 @@ class ImportConformance:
         assert first == list(links.add_links(people(3)))
         assert links.count_links() == 3
 
+    def test_check_tells_what_an_import_would_and_stores_nothing(self, links: LinkStore) -> None:
+        """A rehearsal finds conflicts with what is stored and within the file, over more than one batch."""
+        links.add_link(new_link(TEPPO))
+        news = [new_link(MAIJA), *people(250), new_link(TEPPO, eppn("further")), *people(2), new_link(eppn("person1"), eppn("person249"))]
+        checked = [type(outcome) for outcome in links.check_links(news)]
+        count = links.count_links()
+        imported = [Conflict if isinstance(outcome, Conflict) else type(None) for outcome in links.add_links(news)]
+
+        assert count == 1
+        assert imported == checked
+        assert [0, 254] == [position for position, outcome in enumerate(checked) if outcome is Conflict]
+
     def test_nothing_to_import(self, links: LinkStore) -> None:
         """An empty file is no error."""
         assert [] == list(links.add_links([]))

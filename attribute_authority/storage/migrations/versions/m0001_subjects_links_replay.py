@@ -40,7 +40,7 @@ def _create_identifier() -> None:
         sa.Column("name_qualifier", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("sp_name_qualifier", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_identifier"),
-        sa.UniqueConstraint("kind", "value", "name_qualifier", "sp_name_qualifier", name="uq_identifier_kind"),
+        sa.UniqueConstraint("value", "kind", "name_qualifier", "sp_name_qualifier", name="uq_identifier_value"),
         sa.ForeignKeyConstraint(["subject_id"], ["subject.id"], name="fk_identifier_subject_id"),
     )
     op.create_index("ix_identifier_subject_id", "identifier", ["subject_id"])

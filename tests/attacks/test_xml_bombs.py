@@ -1,0 +1,133 @@
+"""Messages that are made to hurt the parser, or to make it read what is not in them."""
+
+import gzip
+
+import pytest
+
+from attribute_authority.errors import MalformedQuery, NotSoap
+from tests.attacks.refusals import assert_refused, assert_released
+from tests.factories.doors import PERSON, lab, sp_keys
+from tests.factories.queries import asking, attribute_query, envelope, raw_name_id, signed
+
+SECRET = "/etc/hostname"
+
+
+def with_doctype(doctype: str, content: str = "&x;") -> bytes:
+    """Write a query with a document type in front and a reference in the NameID."""
+    return doctype.encode() + envelope(asking(raw_name_id(content)))
+
+
+def test_document_type_declaration() -> None:
+    """A document type is refused even where it declares nothing (SAML2int SDP-G03)."""
+    told = lab().ask(b"<!DOCTYPE Envelope>" + envelope(signed(attribute_query(), sp_keys())))
+
+    assert_refused(told, NotSoap, "document type")
+
+
+def test_internal_entity() -> None:
+    """An entity cannot stand in for a NameID."""
+    told = lab().ask(with_doctype(f'<!DOCTYPE Envelope [<!ENTITY x "{PERSON}">]>'), client=sp_keys())
+
+    assert_refused(told, NotSoap, "document type")
+
+
+@pytest.mark.parametrize("address", [f"file://{SECRET}", "http://127.0.0.1:9/x"])
+def test_external_entity(address: str) -> None:
+    """An external entity is neither fetched nor read."""
+    told = lab().ask(with_doctype(f'<!DOCTYPE Envelope [<!ENTITY x SYSTEM "{address}">]>'), client=sp_keys())
+
+    assert_refused(told, NotSoap, "document type")
+
+
+def test_billion_laughs() -> None:
+    """Entities that multiply are refused before any is expanded."""
+    levels = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    told = lab().ask(with_doctype(f'<!DOCTYPE Envelope [<!ENTITY l0 "lol">{levels}]>', "&l9;"), client=sp_keys())
+
+    assert_refused(told, NotSoap, "document type")
+
+
+@pytest.mark.parametrize("place", ["attribute", "text"])
+def test_billion_laughs_in_utf_16(place: str) -> None:
+    """Another encoding does not hide the declaration from a search for its bytes."""
+    levels = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    content = raw_name_id("&l9;") if place == "text" else raw_name_id("x", ' Format="&l9;"')
+    document = (
+        f'<?xml version="1.0" encoding="utf-16"?><!DOCTYPE Envelope [<!ENTITY l0 "lol">{levels}]>' + envelope(asking(content)).decode()
+    )
+    told = lab().ask(document.encode("utf-16"), client=sp_keys())
+
+    assert_refused(told, NotSoap, "")
+
+
+@pytest.mark.parametrize("declaration", ['<?xml version="1.0" encoding="utf-16"?>', ""])
+def test_parameter_entity_in_utf_16(declaration: str) -> None:
+    """Nor does it hide a parameter entity that fetches a whole declaration from elsewhere."""
+    document = f'{declaration}<!DOCTYPE Envelope [<!ENTITY % p SYSTEM "file://{SECRET}">%p;]>' + envelope(attribute_query()).decode()
+    told = lab().ask(document.encode("utf-16"), client=sp_keys())
+
+    assert_refused(told, NotSoap, "")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "iso-8859-1", "windows-1252", "cp037"])
+def test_other_encoding(encoding: str) -> None:
+    """UTF-8 is the one encoding; whatever else a document declares is refused."""
+    document = f'<?xml version="1.0" encoding="{encoding}"?>{envelope(attribute_query()).decode()}'
+
+    assert_refused(lab().ask(document.encode(encoding), client=sp_keys()), NotSoap, "")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_other_encoding_by_its_byte_order_mark_alone(encoding: str) -> None:
+    """Without a declaration the byte order mark tells the encoding, and what is not UTF-8 is refused all the same."""
+    assert_refused(lab().ask(envelope(attribute_query()).decode().encode(encoding), client=sp_keys()), NotSoap, "")
+
+
+def test_utf_8_may_say_so() -> None:
+    """A declaration of UTF-8, and its byte order mark, are as good as none."""
+    document = f'<?xml version="1.0" encoding="UTF-8"?>{envelope(attribute_query()).decode()}'
+
+    assert_released(lab().ask(document.encode("utf-8-sig"), client=sp_keys()))
+
+
+@pytest.mark.parametrize("where", ["Body", "NameID", "envelope"])
+def test_ten_thousand_deep_nesting(where: str) -> None:
+    """Depth is bounded by the parser, and does not exhaust the stack."""
+    nest = "<a>" * 10_000 + "</a>" * 10_000
+    body = {"Body": envelope(nest), "NameID": envelope(asking(raw_name_id(nest))), "envelope": nest.encode()}[where]
+
+    assert_refused(lab().ask(body, client=sp_keys()), NotSoap, "not well-formed")
+
+
+def test_deep_nesting_within_what_is_allowed() -> None:
+    """A hundred levels in the NameID are well-formed, and no text."""
+    told = lab().ask(envelope(asking(raw_name_id("<a>" * 100 + "</a>" * 100))), client=sp_keys())
+
+    assert_refused(told, MalformedQuery, "NameID must hold text alone")
+
+
+def test_undeclared_entity_in_the_name_id() -> None:
+    """A reference without a declaration is not well-formed."""
+    assert_refused(lab().ask(envelope(asking(raw_name_id(f"&x;{PERSON}"))), client=sp_keys()), NotSoap, "not well-formed")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"\x00",
+        b"<",
+        b"\xff\xfe",
+        gzip.compress(envelope(attribute_query())),
+        envelope(attribute_query())[:-1],
+        envelope(attribute_query()) * 2,
+        envelope(attribute_query()).replace(b"josiah", b"josi\xe4h"),
+        envelope(attribute_query()).replace(b"josiah", b"josiah&#0;"),
+        envelope(attribute_query()).replace(b"josiah", b"josiah\x1f"),
+        b'{"AttributeQuery": "josiah@uni.example"}',
+    ],
+)
+def test_what_is_no_xml(body: bytes) -> None:
+    """Bytes that are no XML document, or more than one, are refused."""
+    assert_refused(lab().ask(body, client=sp_keys()), NotSoap, "not well-formed")

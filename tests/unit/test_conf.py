@@ -1,0 +1,83 @@
+"""conf/authority.toml, where operators look keys up: nothing missing, nothing out of date."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from attribute_authority.settings import Settings, Table, read_settings
+
+_FILE = Path(__file__).parents[2] / "conf" / "authority.toml"
+_COMMENTED = re.compile(r"(?m)^# (?=[a-z_]+ = |\[)")
+
+
+def _uncommented() -> dict[str, object]:
+    return tomllib.loads(_COMMENTED.sub("", _FILE.read_text(encoding="utf-8")))
+
+
+def _table_in(annotation: object) -> type[Table] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        return annotation
+    return next((table for part in get_args(annotation) if (table := _table_in(part)) is not None), None)
+
+
+def _keys(table: type[Table], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    for name, field in table.model_fields.items():
+        inner = _table_in(field.annotation)
+        if inner is None:
+            yield (*above, name), field.default
+        else:
+            yield from _keys(inner, (*above, name))
+
+
+def _shown(path: tuple[str, ...]) -> object:
+    value: object = _uncommented()
+    for name in path:
+        value = value[0] if isinstance(value, list) else value
+        assert isinstance(value, dict)
+        value = value[name]
+    return value
+
+
+_PATHS = [pytest.param(path, default, id=".".join(path)) for path, default in _keys(Settings)]
+
+
+@pytest.mark.parametrize(("path", "default"), _PATHS)
+def test_every_key_is_shown_with_its_default(path: tuple[str, ...], default: object) -> None:
+    """Each key of the models stands in the file, and where it has a default, that is what is shown."""
+    shown = _shown(path)
+
+    assert default in (PydanticUndefined, None) or default == (tuple(shown) if isinstance(shown, list) else shown)
+
+
+def test_nothing_is_shown_that_is_no_key() -> None:
+    """With every comment made a key, the file is refused for no other reason than that two ways of ending TLS exclude each other."""
+    content = _uncommented()
+    back_channel = content["back_channel"]
+    assert isinstance(back_channel, dict)
+    back_channel.pop("tls")
+    back_channel["trusted_proxies"] = ["127.0.0.1"]
+    settings = Settings.model_validate(content, context={"directory": _FILE.parent})
+
+    assert "X-Client-Certificate" == settings.back_channel.client_certificate_header
+
+
+def test_the_file_as_it_stands_is_a_configuration() -> None:
+    """What is not commented out is a valid configuration, of which paths are relative to its directory."""
+    settings = read_settings(_FILE)
+
+    assert _FILE.parent / "keys" / "signing.key" == settings.authority.signing[0].key
+
+
+def test_what_init_writes_has_its_keys_in_the_order_of_the_file() -> None:
+    """The tables of init's short file come in the order of the long one, so that one can be read beside the other."""
+    template = Path(__file__).parents[2] / "attribute_authority" / "commands" / "authority.toml.template"
+    order = list(_uncommented())
+
+    short = [name for name in re.findall(r"(?m)^\[+(\w+)\]+$", template.read_text(encoding="utf-8"))]
+
+    assert sorted(short, key=order.index) == short
