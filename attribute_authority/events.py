@@ -21,7 +21,7 @@ class QueryEvent:
     """What is known of one query; None until it is.
 
     `correlation_id` also stands in the StatusMessage of an error, so that a service provider's operator can name it.
-    `cause` is the private reason of a failure.
+    `rule` is the number of the release rule that allows, the first being 1. `cause` is the private reason of a failure.
     """
 
     correlation_id: str

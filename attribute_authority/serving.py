@@ -36,8 +36,10 @@ def bind(address: Address, count: int) -> tuple[socket.socket, ...]:
     sockets: list[socket.socket] = []
     port = address.port
     try:
+        # Sockets that share a port do so with everybody of the same owner, so a second authority would go unnoticed.
+        _bind_one(address, shared=False).close()
         for _ in range(count):
-            sockets.append(_bind_one(Address(address.host, port)))
+            sockets.append(_bind_one(Address(address.host, port), shared=True))
             port = sockets[0].getsockname()[1]
     except OSError as error:
         for opened in sockets:
@@ -46,12 +48,12 @@ def bind(address: Address, count: int) -> tuple[socket.socket, ...]:
     return tuple(sockets)
 
 
-def _bind_one(address: Address) -> socket.socket:
+def _bind_one(address: Address, *, shared: bool) -> socket.socket:
     family, kind, protocol, _, target = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     opened = socket.socket(family, kind, protocol)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
         opened.bind(target)
         opened.listen(_BACKLOG)
         opened.setblocking(False)

@@ -1,5 +1,6 @@
 """One worker of `serve`: the doors on a reactor, re-reading what may change on SIGHUP, finishing what is in hand on SIGTERM."""
 
+import gc
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -155,4 +156,6 @@ def run_worker(handed: Handed) -> None:
 
     worker = Worker(reactor, handed)
     worker.listen()
+    # What is loaded by now stays for good; a collection need not look through it again, nor touch pages that the fork shares.
+    gc.freeze()
     worker.run()

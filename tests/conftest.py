@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest.register_assert_rewrite("tests.attacks.refusals", "tests.factories.wires", "tests.factories.served")
+pytest.register_assert_rewrite("tests.attacks.refusals", "tests.factories.wires", "tests.factories.supervisors")
 
 _COMMON = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", _COMMON, max_examples=80, derandomize=True)

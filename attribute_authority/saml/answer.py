@@ -26,11 +26,18 @@ _LIFETIME: Final = timedelta(minutes=5)
 # pysaml2 allows no difference of clocks at all when it reads NotBefore.
 _BACKDATING: Final = timedelta(minutes=3)
 
+_INSTANT_LENGTH: Final = len("2026-01-31T12:00:00")
+
 _DS_DECLARATION: Final = f' xmlns:ns2="{ns.DS}"'
 _TRANSFORMS: Final = (
     f'<ns2:Transforms><ns2:Transform Algorithm="{ns.ENVELOPED}"></ns2:Transform>'
     f'<ns2:Transform Algorithm="{ns.EXC_C14N}"></ns2:Transform></ns2:Transforms>'
     f'<ns2:DigestMethod Algorithm="{ns.SHA256}"></ns2:DigestMethod>'
+)
+
+
+_ATTRIBUTE: Final = (
+    f'<ns1:Attribute FriendlyName="{ns.EDU_PERSON_ORCID_FRIENDLY_NAME}" Name="{ns.EDU_PERSON_ORCID}" NameFormat="{ns.NAME_FORMAT_URI}">'
 )
 
 
@@ -69,14 +76,18 @@ class AnswerWriter:
 
     def _response(self, in_response_to: str | None, status: Status, now: datetime, assertion: str) -> str:
         response_id = self.new_id()
-        named = attributes(("ID", response_id), ("InResponseTo", in_response_to), ("IssueInstant", _instant(now)), ("Version", "2.0"))
-        head = f'<ns0:Response xmlns:ns0="{ns.SAMLP}"{named}><ns1:Issuer xmlns:ns1="{ns.SAML}">{text(self.entity_id)}</ns1:Issuer>'
+        head = (
+            f'<ns0:Response xmlns:ns0="{ns.SAMLP}" ID="{response_id}"{attributes(("InResponseTo", in_response_to))}'
+            f' IssueInstant="{_instant(now)}" Version="2.0"><ns1:Issuer xmlns:ns1="{ns.SAML}">{text(self.entity_id)}</ns1:Issuer>'
+        )
         return self._signed(response_id, head, f"{_status(status)}{assertion}</ns0:Response>")
 
     def _assertion(self, answer: Answer, now: datetime, recipient: str | None) -> str:
         assertion_id = self.new_id()
-        named = attributes(("ID", assertion_id), ("IssueInstant", _instant(now)), ("Version", "2.0"))
-        head = f'<ns1:Assertion xmlns:ns1="{ns.SAML}"{named}><ns1:Issuer>{text(self.entity_id)}</ns1:Issuer>'
+        head = (
+            f'<ns1:Assertion xmlns:ns1="{ns.SAML}" ID="{assertion_id}" IssueInstant="{_instant(now)}" Version="2.0">'
+            f"<ns1:Issuer>{text(self.entity_id)}</ns1:Issuer>"
+        )
         expiry = _instant(now + _LIFETIME)
         subject = _subject(answer, expiry, recipient)
         conditions = _conditions(answer.requester, _instant(now - _BACKDATING), expiry)
@@ -101,7 +112,7 @@ class AnswerWriter:
 
 
 def _instant(moment: datetime) -> str:
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+    return f"{moment.isoformat(timespec='seconds')[:_INSTANT_LENGTH]}Z"
 
 
 def _status(status: Status) -> str:
@@ -141,7 +152,4 @@ def _statement(values: tuple[str, ...]) -> str:
     written = "".join(
         [f'<ns1:AttributeValue xmlns:xsi="{ns.XSI}" xsi:type="xs:string">{text(value)}</ns1:AttributeValue>' for value in values]
     )
-    named = attributes(
-        ("FriendlyName", ns.EDU_PERSON_ORCID_FRIENDLY_NAME), ("Name", ns.EDU_PERSON_ORCID), ("NameFormat", ns.NAME_FORMAT_URI)
-    )
-    return f"<ns1:AttributeStatement><ns1:Attribute{named}>{written}</ns1:Attribute></ns1:AttributeStatement>"
+    return f"<ns1:AttributeStatement>{_ATTRIBUTE}{written}</ns1:Attribute></ns1:AttributeStatement>"

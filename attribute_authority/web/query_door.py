@@ -91,7 +91,8 @@ class QueryDoor:
         event.signature_algorithm, event.client_key = authentication.signature_algorithm, authentication.client_key
         query = self.verification.accept(received, entity, authentication, now)
         decision = self.answering.decide(query)
-        event.outcome, event.rule = decision.outcome, decision.rule
+        event.outcome = decision.outcome
+        event.rule = None if decision.rule is None else decision.rule + 1
         event.subject = self.pseudonyms.of(str(decision.candidates[0])) if decision.candidates else None
         return self._write(self.answering.answer(query, decision), delivery.content_type, now)
 

@@ -19,7 +19,6 @@ PUBLIC_FORMS: dict[type[errors.AuthorityError], tuple[int, tuple[str, ...]]] = {
 
 def assert_refused(told: Told, failure: type[errors.AuthorityError], cause: str) -> None:
     """The answer is the public form of `failure` and nothing else, and the event knows a cause that holds these words."""
-
     assert (failure.__name__, True) == (told.event.get("failure"), cause in told.event.get("cause", "")), told.event
     assert PUBLIC_FORMS[failure] == (told.reply.status, told.codes)
     public = told.entry.findtext("faultstring") or told.one("samlp:Status/samlp:StatusMessage").text
@@ -31,7 +30,6 @@ def assert_refused(told: Told, failure: type[errors.AuthorityError], cause: str)
 
 def assert_released(told: Told) -> None:
     """The answer holds the iD: the counterpart that shows an attack was no mere mistake of the test."""
-
     assert (("Success",), (f"https://orcid.org/{ORCID}",)) == (told.codes, told.values), told.event
 
 

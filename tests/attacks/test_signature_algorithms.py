@@ -9,9 +9,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from attribute_authority.errors import Denied
 from attribute_authority.saml import namespaces as ns
 from tests.attacks.refusals import assert_refused, assert_released
-from tests.factories.doors import OTHER_SP, SP, Told, lab, service_provider, sp_keys
+from tests.factories.doors import OTHER_SP, Told, lab, service_provider, sp_keys
 from tests.factories.metadata import KeyPair, ec_pair, rsa_pair
-from tests.factories.queries import attribute_query, computed, designator, envelope, issuer, name_id, signature_template, signed, subject
+from tests.factories.queries import (
+    SP,
+    attribute_query,
+    computed,
+    designator,
+    envelope,
+    issuer,
+    name_id,
+    signature_template,
+    signed,
+    subject,
+)
 
 XPATH = '<ds:Transform Algorithm="http://www.w3.org/TR/1999/REC-xpath-19991116"><ds:XPath>not(ancestor-or-self::saml:Subject)</ds:XPath></ds:Transform>'
 XPATH_FILTER = (
@@ -107,7 +118,7 @@ def test_hmac_confusion(secret: str, method: str) -> None:
         "certificate base64": sp_keys().certificate_base64.encode(),
         "empty": b"\x00",
     }
-    key = xmlsec.Key.from_binary_data(xmlsec.KeyData.HMAC, secrets[secret])
+    key = xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataHmac, secrets[secret])
     message = computed(with_template(signature_template("#_query", signature_method=method)), key)
 
     assert_refused(ask(message), Denied, f"SignatureMethod {method} is not accepted")

@@ -9,8 +9,9 @@ import pytest
 from attribute_authority.errors import AuthorityError, Denied, MalformedQuery, NotSoap
 from attribute_authority.saml import namespaces as ns
 from tests.attacks.refusals import assert_refused, assert_released
-from tests.factories.doors import PERSON, lab, sp_keys
+from tests.factories.doors import lab, sp_keys
 from tests.factories.queries import (
+    PERSON,
     SP,
     attribute_query,
     designator,

@@ -108,7 +108,7 @@ def test_eppn_in_other_case(value: str) -> None:
     [
         "josiah@unı.example",
         "joſiah@uni.example",
-        "josiah@uni.example\u0000".rstrip("\0") + "%00",
+        "josiah@uni.example%00",
         "josiah＠uni.example",
         "' OR 1=1 --@x",
         "josiah@uni.example@uni.example",

@@ -6,8 +6,8 @@ import pytest
 
 from attribute_authority.errors import MalformedQuery, NotSoap
 from tests.attacks.refusals import assert_refused, assert_released
-from tests.factories.doors import PERSON, lab, sp_keys
-from tests.factories.queries import asking, attribute_query, envelope, raw_name_id, signed
+from tests.factories.doors import lab, sp_keys
+from tests.factories.queries import PERSON, asking, attribute_query, envelope, raw_name_id, signed
 
 SECRET = "/etc/hostname"
 

@@ -32,13 +32,15 @@ def orcid_of(person: int) -> str:
 
 
 def populate(database: Path, home_organisation: str) -> None:
-    """Fill an empty database, that has its tables, with everybody; from the cache where this schema was filled before."""
+    """Fill an empty database, that has its tables, with everybody; from the cache where the same was filled before."""
     cached = _cache_directory() / f"people-{_fingerprint(database, home_organisation)}.db"
     if not cached.exists():
         _fill(database, home_organisation)
         cached.parent.mkdir(parents=True, exist_ok=True)
         unfinished = cached.with_suffix(f".{os.getpid()}")
         shutil.copyfile(database, unfinished)
+        for outdated in cached.parent.glob("people-*.db"):
+            outdated.unlink(missing_ok=True)
         unfinished.rename(cached)
         return
     for leftover in database.parent.glob(f"{database.name}-*"):

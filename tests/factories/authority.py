@@ -6,9 +6,9 @@ Making keys is slow: each process makes those of one authority, and every furthe
 import atexit
 import json
 import os
-import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -70,12 +70,12 @@ class Authority:
 
     @contextmanager
     def serving(self) -> Iterator[str]:
-        """Serve on ports that the system chooses; gives the URL of the attribute service. On SIGTERM it must end with status 0."""
+        """Serve on free ports; gives the URL of the attribute service. On SIGTERM it must end with status 0."""
         self._choose_ports()
         process = subprocess.Popen([*command(self.config), "serve", "--workers", "1"], stderr=subprocess.PIPE, text=True)
         with process:
             try:
-                yield f"{_listening(process)}/saml/attribute-query"
+                yield f"{_listening(process).replace('127.0.0.1', 'localhost')}/saml/attribute-query"
             finally:
                 process.send_signal(signal.SIGTERM)
                 said = process.communicate(timeout=_DEADLINE_SECONDS)[1]
@@ -83,8 +83,11 @@ class Authority:
         assert 0 == process.returncode, said
 
     def _choose_ports(self) -> None:
-        text = re.sub(r"(?m)^port = \d+$", "port = 0", self.config.read_text(encoding="utf-8"))
-        self.config.write_text(re.sub(r'(?m)^host = "0.0.0.0"$', 'host = "127.0.0.1"', text), encoding="utf-8")
+        # The port must be known beforehand, because it stands in the Destination that queries must have.
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        self.change((f'base_url = "{BASE_URL}"', f'base_url = "https://localhost:{port}"'), ("port = 8443", f"port = {port}"))
+        self.change(('host = "0.0.0.0"', 'host = "127.0.0.1"'), ("port = 9090", "port = 0"))
 
 
 def new_authority(directory: Path) -> Authority:

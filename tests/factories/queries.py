@@ -140,7 +140,7 @@ def signed(
         f"#{root.get('ID')}", signature_method=signature_method, digest_method=digest_method, transforms=transforms, key_info=key_info
     )
     root.insert(1 if root.find(_ISSUER) is not None else 0, etree.fromstring(template))
-    return computed(etree.tostring(root, encoding="unicode"), xmlsec.Key.from_memory(pair.key_pem, xmlsec.KeyFormat.PEM))
+    return computed(etree.tostring(root, encoding="unicode"), xmlsec.Key.from_memory(pair.key_pem, xmlsec.constants.KeyDataFormatPem))
 
 
 def computed(document: str, key: xmlsec.Key) -> str:
@@ -169,13 +169,13 @@ def encrypted_id(
         f"{key_info}<xenc:CipherData><xenc:CipherValue/></xenc:CipherData></xenc:EncryptedData>"
     )
     manager = xmlsec.KeysManager()
-    manager.add_key(xmlsec.Key.from_memory(recipient.certificate_pem, xmlsec.KeyFormat.CERT_PEM))
+    manager.add_key(xmlsec.Key.from_memory(recipient.certificate_pem, xmlsec.constants.KeyDataFormatCertPem))
     context = xmlsec.EncryptionContext(manager)
-    kind = xmlsec.KeyData.AES
-    bits = {"128": 128, "192": 192, "256": 256}[algorithm.rpartition("aes")[2][:3]]
-    context.key = xmlsec.Key.generate(kind, bits, xmlsec.KeyDataType.SESSION)
+    bits = int(algorithm.rpartition("aes")[2][:3])
+    context.key = xmlsec.Key.generate(xmlsec.constants.KeyDataAes, bits, xmlsec.constants.KeyDataTypeSession)
     data = context.encrypt_binary(template, plaintext.encode())
-    return f"<saml:EncryptedID{DECLARATIONS}>{_key_beside(data) if key_beside_data else etree.tostring(data, encoding='unicode')}</saml:EncryptedID>"
+    written = _key_beside(data) if key_beside_data else etree.tostring(data, encoding="unicode")
+    return f"<saml:EncryptedID{DECLARATIONS}>{written}</saml:EncryptedID>"
 
 
 def _key_beside(data: etree._Element) -> str:

@@ -9,10 +9,10 @@ from typing import get_args
 import pytest
 from pydantic_core import PydanticUndefined
 
-from attribute_authority.settings import Settings, Table, read_settings
+from attribute_authority.settings import KeyPair, Settings, Table, read_settings
 
 _FILE = Path(__file__).parents[2] / "conf" / "authority.toml"
-_COMMENTED = re.compile(r"(?m)^# (?=[a-z_]+ = |\[)")
+_COMMENTED = re.compile(r"(?m)^# (?=[a-z0-9_]+ = |\[)")
 
 
 def _uncommented() -> dict[str, object]:
@@ -28,10 +28,10 @@ def _table_in(annotation: object) -> type[Table] | None:
 def _keys(table: type[Table], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
     for name, field in table.model_fields.items():
         inner = _table_in(field.annotation)
-        if inner is None:
-            yield (*above, name), field.default
-        else:
+        if inner is not None and inner is not KeyPair:
             yield from _keys(inner, (*above, name))
+        else:
+            yield (*above, name), field.default
 
 
 def _shown(path: tuple[str, ...]) -> object:
@@ -78,6 +78,6 @@ def test_what_init_writes_has_its_keys_in_the_order_of_the_file() -> None:
     template = Path(__file__).parents[2] / "attribute_authority" / "commands" / "authority.toml.template"
     order = list(_uncommented())
 
-    short = [name for name in re.findall(r"(?m)^\[+(\w+)\]+$", template.read_text(encoding="utf-8"))]
+    short = re.findall(r"(?m)^\[+(\w+)\]+$", template.read_text(encoding="utf-8"))
 
     assert sorted(short, key=order.index) == short
