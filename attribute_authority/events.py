@@ -59,9 +59,8 @@ class EventLog:
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.JSONRenderer(),
             ],
-            wrapper_class=structlog.BoundLogger,
-            cache_logger_on_first_use=True,
-        )
+            wrapper_class=structlog.make_filtering_bound_logger("info"),
+        ).bind()
 
     def query(self, event: QueryEvent, started: float) -> None:
         """Write the event of a query; `started` is what `stopwatch` said at its beginning."""

@@ -9,5 +9,5 @@ pytest.register_assert_rewrite("tests.attacks.refusals", "tests.factories.wires"
 
 _COMMON = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", _COMMON, max_examples=80, derandomize=True)
-settings.register_profile("long", _COMMON, max_examples=20_000)
+settings.register_profile("long", _COMMON, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

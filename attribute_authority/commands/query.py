@@ -36,6 +36,7 @@ class _Requester:
 @click.option(
     "--ca", type=click.Path(exists=True, path_type=Path), help="Certificates to trust for TLS, PEM; otherwise the one of the configuration."
 )
+@click.option("--destination", type=TEXT, metavar="URL", help="Our address in the query, where URL is another way to us, such as one node.")
 @click.option("--unsigned", is_flag=True, help="Rely on the TLS client certificate alone.")
 @click.option("--show-xml", is_flag=True, help="Print what came back, as it came.")
 @click.argument("url", required=False)
@@ -48,11 +49,12 @@ def query(
     requester = _requester(settings, given)
     sp_name_qualifier = str(given["sp_name_qualifier"] or requester.entity_id)
     identifier = read_identifiers((ids,), _text(given["name_qualifier"]), sp_name_qualifier)[0]
-    question = Question(new_saml_id(), requester.entity_id, _checked(url or settings.attribute_query_url), name_id_of(identifier))
+    address = _checked(url or settings.attribute_query_url)
+    question = Question(new_saml_id(), requester.entity_id, _text(given["destination"]) or address, name_id_of(identifier))
     key, certificate = _read_pair(requester)
     body = write_query(question, present(), None if unsigned else key, certificate)
-    answer = _post(question.destination, body, requester, ca or _own_certificate(settings))
-    click.echo(f"HTTP {answer.status_code} from {question.destination}")
+    answer = _post(address, body, requester, ca or _own_certificate(settings))
+    click.echo(f"HTTP {answer.status_code} from {address}")
     if show_xml:
         click.echo(answer.text)
     context.exit(_tell(answer.content, question, settings))

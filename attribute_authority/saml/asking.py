@@ -20,11 +20,11 @@ _NAMESPACES: Final = {"samlp": ns.SAMLP, "saml": ns.SAML, "ds": ns.DS, "S": ns.S
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whom a query asks about, as whom, and where."""
+    """Whom a query asks about, as whom, and where; `destination` is None in a query that does not say."""
 
     message_id: str
     requester: str
-    destination: str
+    destination: str | None
     name_id: NameId
 
 
@@ -46,7 +46,8 @@ def write_query(question: Question, now: datetime, key_pem: bytes | None, certif
     query.set("ID", question.message_id)
     query.set("Version", "2.0")
     query.set("IssueInstant", f"{now:%Y-%m-%dT%H:%M:%SZ}")
-    query.set("Destination", question.destination)
+    if question.destination is not None:
+        query.set("Destination", question.destination)
     etree.SubElement(query, f"{{{ns.SAML}}}Issuer").text = question.requester
     query.append(_subject(question.name_id))
     etree.SubElement(query, f"{{{ns.SAML}}}Attribute", Name=ns.EDU_PERSON_ORCID, NameFormat=ns.NAME_FORMAT_URI)

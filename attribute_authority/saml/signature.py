@@ -35,7 +35,7 @@ _TRANSFORM: Final = f"{{{ns.DS}}}Transform"
 _DIGEST_METHOD: Final = f"{{{ns.DS}}}DigestMethod"
 _DIGEST_VALUE: Final = f"{{{ns.DS}}}DigestValue"
 _ALL_SIGNATURES: Final = etree.XPath("//ds:Signature", namespaces={"ds": ns.DS})
-_ALL_IDS: Final = etree.XPath("//@ID | //@Id | //@id | //@iD | //@xml:id")
+_ALL_IDS: Final = etree.XPath("//@ID | //@Id | //@id | //@iD | //@xml:id", smart_strings=False)
 
 
 @dataclass(frozen=True, slots=True)

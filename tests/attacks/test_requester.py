@@ -257,12 +257,21 @@ def test_issuer_may_say_that_it_is_an_entity() -> None:
     assert_released(lab().ask(envelope(message), client=sp_keys()))
 
 
-@pytest.mark.parametrize("entity_id", ["", " ", SP.upper(), f"{SP}/", "\u00a0", "x" * 100_000])
+@pytest.mark.parametrize("entity_id", [SP.upper(), f"{SP}/", f"{SP}%20", SP.replace("https", "http")])
 def test_issuer_that_resembles_another(entity_id: str) -> None:
     """EntityIDs are compared exactly."""
     message = attribute_query(issuer(entity_id), subject(name_id()))
 
     assert_refused(lab().ask(envelope(message), client=sp_keys()), Denied, "no valid metadata")
+
+
+@pytest.mark.parametrize("entity_id", ["", " ", "\u00a0", "urn:" + "x" * 100_000])
+def test_issuer_that_is_no_entity_id(entity_id: str) -> None:
+    """What cannot be an entityID is malformed, and is neither looked up nor logged at length."""
+    told = lab().ask(envelope(attribute_query(issuer(entity_id), subject(name_id()))), client=sp_keys())
+
+    assert_refused(told, MalformedQuery, "")
+    assert len(str(told.event)) < 5000
 
 
 def test_no_issuer() -> None:

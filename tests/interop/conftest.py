@@ -7,6 +7,9 @@ import pytest
 
 from tests.interop.service import prepare, running
 from tests.peers.lab import Federation, TrustedAuthority, make_federation
+from tests.peers.postgresql import postgresql, postgresql_url
+
+__all__ = ["authority", "encrypting_authority", "federation", "postgresql", "postgresql_url", "prepared"]
 
 
 @pytest.fixture(scope="session")

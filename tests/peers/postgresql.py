@@ -7,10 +7,12 @@ import os
 import pwd
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -61,6 +63,21 @@ class PostgresqlServer:
         if self.is_running:
             self._run("pg_ctl", "stop", "--wait", "--mode", "immediate", "--pgdata", self._cluster)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Hold every process of the server still: connections stand, and nothing answers on them."""
+        processes = [self._postmaster(), *_children(self._postmaster())]
+        try:
+            for process in processes:
+                os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
+    def _postmaster(self) -> int:
+        return int((self._cluster / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+
     def url(self, database: str) -> str:
         """Return the URL of a database of this server."""
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
@@ -98,6 +115,16 @@ class PostgresqlServer:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{program}: {done.stdout}{done.stderr}")
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # The name of the program stands in brackets and may hold spaces; the parent comes second after it.
+            if int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def free_port() -> int:

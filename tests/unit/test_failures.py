@@ -8,7 +8,11 @@ from attribute_authority.saml.answer import Status
 from attribute_authority.web.failures import Fault, public_form
 
 SECRET = "what happened, in detail"
-FAULTS = {errors.NotSoap: "Client", errors.WrongSoapVersion: "VersionMismatch", errors.MustUnderstand: "MustUnderstand"}
+FAULTS: dict[type[errors.AuthorityError], str] = {
+    errors.NotSoap: "Client",
+    errors.WrongSoapVersion: "VersionMismatch",
+    errors.MustUnderstand: "MustUnderstand",
+}
 STATUSES: dict[type[errors.AuthorityError], tuple[str, str | None]] = {
     errors.MalformedQuery: (ns.STATUS_REQUESTER, None),
     errors.UnsupportedQuery: (ns.STATUS_REQUESTER, ns.STATUS_REQUEST_UNSUPPORTED),

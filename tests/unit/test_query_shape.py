@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from lxml import etree
 
 from attribute_authority.domain.entity import AttributeName
@@ -65,6 +66,14 @@ def test_designators() -> None:
     )
 
     assert expected == read_designators(query.attributes)
+
+
+@pytest.mark.parametrize("values", [("",), (" ",), ("", "\n")])
+def test_empty_value_is_no_filter(values: tuple[str, ...]) -> None:
+    """An empty AttributeValue, which pysaml2 writes where it means any, does not restrict the answer; others beside it do."""
+    queries = [received(attribute_query(issuer(), subject(name_id()), designator("a", *given))) for given in (values, (*values, "x"))]
+
+    assert [(), ("x",)] == [read_designators(query.attributes)[0].values for query in queries]
 
 
 def test_message_id_of_other_messages() -> None:

@@ -79,6 +79,25 @@ def test_workers_answer_and_end(directory: Directory) -> None:
     assert "Traceback" not in server.log()
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"POST /saml/attribute-query HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 10485760\r\n\r\n",
+        b"POST /saml/attribute-query HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"40001\r\n" + b"x" * 0x40001,
+    ],
+    ids=["announced", "in chunks"],
+)
+def test_too_large_over_a_socket(directory: Directory, request_: bytes) -> None:
+    """A body beyond 256 KiB, announced or not, is answered with 413 and the end of the connection."""
+    with running(directory) as server, socket.create_connection(("127.0.0.1", server.back_channel)) as connection:
+        connection.sendall(request_)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+
+        assert received.startswith(b"HTTP/1.1 413 ")
+        assert RELEASED == server.ask(query()).values
+
+
 def test_dead_worker_is_replaced(directory: Directory) -> None:
     """A worker that dies is noticed and replaced; the other goes on meanwhile."""
     with running(directory, workers=2) as server:
