@@ -24,7 +24,7 @@ install: $(INSTALLED) ## the virtual environment in .venv, with the command in .
 
 .PHONY: demo
 demo: $(INSTALLED) ## start an authority with a sample link on localhost and query it
-	@$(AA) demo $(DEMO_OPTIONS)
+	@$(AA) demo $$([ -t 0 ] || echo --once) $(DEMO_OPTIONS)
 
 .PHONY: test
 test: $(DEVELOPED) debian-packages ## every test, with real peers (TEST_OPTIONS go to pytest)

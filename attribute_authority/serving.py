@@ -151,7 +151,8 @@ class Supervisor:
 
     def _become_worker(self, number: int) -> NoReturn:
         for known in _SIGNALS:
-            signal.signal(known, signal.SIG_DFL)
+            # Until the worker has its own handlers, SIGTERM may end it; SIGHUP tells it nothing that it is not about to read.
+            signal.signal(known, signal.SIG_IGN if known == signal.SIGHUP else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.close(self._lifeline[1])
         status = 1

@@ -108,8 +108,9 @@ class Worker:
         drained.addBoth(lambda _: self._reactor.stop())
 
     def _load(self, settings: Settings) -> None:
+        metadata = own_metadata(settings)
         self._door = make_query_door(settings, self._store, self._store, self._directory, self._events)
-        self._metadata = own_metadata(settings)
+        self._metadata = metadata
 
     def _open(self, bound: socket.socket, site: BoundedSite, factory: IProtocolFactory) -> None:
         self._sites.append(site)

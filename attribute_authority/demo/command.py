@@ -44,8 +44,7 @@ def demo(once: bool) -> None:
             click.echo("4. Why the first answer is what it is, which only we can see:")
             _run(config, "explain", "--requester", f"{base_url}/orcid/self-test", "--id", _PERSON)
             if not once:
-                click.echo(f"It goes on until Ctrl-C. Try: {' '.join(_command(config, ('query', '--id', _PERSON)))}")
-                _wait_for_interrupt()
+                _stay(f"It goes on until Ctrl-C. Try: {' '.join(_command(config, ('query', '--id', _PERSON)))}")
 
 
 def _free_ports() -> tuple[int, int]:
@@ -92,6 +91,7 @@ def _is_ready(operations: int) -> bool:
         return False
 
 
-def _wait_for_interrupt() -> None:
+def _stay(message: str) -> None:
     with suppress(KeyboardInterrupt):
+        click.echo(message)
         signal.pause()

@@ -6,6 +6,7 @@ signature has been verified, so that nobody else can use us as a padding oracle.
 
 from collections.abc import Sequence
 from typing import Final
+from xml.sax.saxutils import quoteattr
 
 import xmlsec
 from lxml import etree
@@ -13,11 +14,13 @@ from lxml import etree
 from attribute_authority.errors import Denied, UnsupportedQuery
 from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.query import NAME_ID
-from attribute_authority.saml.xml import NotReadable, elements_only
+from attribute_authority.saml.xml import NotReadable, elements_only, parse
 
 _ENCRYPTED_DATA: Final = f"{{{ns.XENC}}}EncryptedData"
 _ENCRYPTED_KEY: Final = f"{{{ns.XENC}}}EncryptedKey"
 _ENCRYPTION_METHOD: Final = f"{{{ns.XENC}}}EncryptionMethod"
+# Everything by which XML Encryption and XML Signature point to what is not here: a file, a device, an address.
+_REFERENCES: Final = (f"{{{ns.XENC}}}CipherReference", f"{{{ns.DS}}}RetrievalMethod", f"{{{ns.DSIG11}}}KeyInfoReference")
 _KEY_INFO: Final = f"{{{ns.DS}}}KeyInfo"
 _GCM: Final = frozenset({ns.AES128_GCM, ns.AES192_GCM, ns.AES256_GCM})
 _CBC: Final = frozenset({ns.AES128_CBC, ns.AES192_CBC, ns.AES256_CBC})
@@ -31,7 +34,7 @@ class Decryption:
         self._keys = [xmlsec.Key.from_memory(key, xmlsec.constants.KeyDataFormatPem) for key in keys]
 
     def name_id(self, encrypted_id: etree._Element, signed: bool) -> etree._Element:
-        """Replace the EncryptedID's content by what was encrypted, and return the NameID.
+        """Return the NameID that was encrypted.
 
         Raises UnsupportedQuery where no key is configured or an algorithm is not accepted, Denied where no key opens it;
         both without saying which step failed.
@@ -41,8 +44,9 @@ class Decryption:
         data = _encrypted_data(encrypted_id)
         _check_algorithms(data, signed)
         for key in self._keys:
-            if _decrypts(data, key):
-                return _only_name_id(encrypted_id)
+            plaintext = _decrypt(data, key)
+            if plaintext is not None:
+                return _only_name_id(plaintext, encrypted_id)
         raise Denied("the EncryptedID opens with none of our keys")
 
 
@@ -57,6 +61,10 @@ def _encrypted_data(encrypted_id: etree._Element) -> etree._Element:
     if keys and key_info is not None:
         # Keys beside the data are found by reference; put in their place they are found without following any.
         key_info[:] = keys
+    if next(data.iter(*_REFERENCES), None) is not None:
+        raise UnsupportedQuery("the EncryptedID points to something outside of it")
+    # Without it the plaintext comes back as octets, and is read by the same parser as everything from strangers.
+    data.attrib.pop("Type", "")
     return data
 
 
@@ -72,18 +80,23 @@ def _check_algorithms(data: etree._Element, signed: bool) -> None:
         raise UnsupportedQuery("the EncryptedID does not name its algorithms")
 
 
-def _decrypts(data: etree._Element, key: xmlsec.Key) -> bool:
+def _decrypt(data: etree._Element, key: xmlsec.Key) -> bytes | None:
     manager = xmlsec.KeysManager()
     manager.add_key(key)
     try:
-        xmlsec.EncryptionContext(manager).decrypt(data)
+        opened: bytes | etree._Element = xmlsec.EncryptionContext(manager).decrypt(data)
     except xmlsec.Error:
-        return False
-    return True
+        return None
+    return opened if isinstance(opened, bytes) else None
 
 
-def _only_name_id(encrypted_id: etree._Element) -> etree._Element:
-    children = [child for child in encrypted_id if isinstance(child.tag, str)]
-    if not children or children[0].tag != NAME_ID:
-        raise Denied("what was encrypted is not a NameID")
+def _only_name_id(plaintext: bytes, encrypted_id: etree._Element) -> etree._Element:
+    # The plaintext is read where it stood, with the prefixes that are declared there (XML Encryption 1.1 section 4.4).
+    declared = "".join(f" xmlns{':' if prefix else ''}{prefix or ''}={quoteattr(uri)}" for prefix, uri in encrypted_id.nsmap.items())
+    try:
+        children = elements_only(parse(f"<EncryptedID{declared}>".encode() + plaintext + b"</EncryptedID>"))
+    except NotReadable as error:
+        raise Denied(f"what was encrypted cannot be read: {error}") from error
+    if [child.tag for child in children] != [NAME_ID]:
+        raise Denied("what was encrypted is not one NameID")
     return children[0]

@@ -29,7 +29,12 @@ _SUBJECT_CONFIRMATION: Final = f"{{{ns.SAML}}}SubjectConfirmation"
 _ATTRIBUTE: Final = f"{{{ns.SAML}}}Attribute"
 _ATTRIBUTE_VALUE: Final = f"{{{ns.SAML}}}AttributeValue"
 _ORDER: Final = (ISSUER, SIGNATURE, _EXTENSIONS, _SUBJECT, _ATTRIBUTE)
-_NCNAME: Final = re.compile(r"[^\W\d][\w.\-]{0,255}")
+# Productions 4 and 4a of XML 1.0, without the colon.
+_NAME_START: Final = (
+    "A-Z_a-z\xc0-\xd6\xd8-\xf6\xf8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f"
+    "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
+)
+_NCNAME: Final = re.compile(f"[{_NAME_START}][{_NAME_START}0-9.\xb7\u0300-\u036f\u203f-\u2040-]{{0,255}}")
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 
 

@@ -28,6 +28,9 @@ class NotReadable(ValueError):
 
 def parse(document: bytes) -> etree._Element:
     """Parse a document and return its root. Raises NotReadable for anything but plain UTF-8 XML without a document type."""
+    if b"\0" in document:
+        # No character of XML in UTF-8 has this octet, and every one of UTF-16 and UTF-32 that markup is made of does.
+        raise NotReadable("an encoding other than UTF-8 is not accepted")
     if _DOCTYPE in document:
         raise NotReadable("a document type declaration is not accepted")
     try:

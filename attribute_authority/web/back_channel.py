@@ -3,18 +3,17 @@
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
-from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from attribute_authority.errors import AuthorityError
 from attribute_authority.saml.soap import write_fault
 from attribute_authority.web.client_key import ClientKeys
-from attribute_authority.web.http import PlainResource
+from attribute_authority.web.http import Branch, PlainResource
 from attribute_authority.web.query_door import PYSAML2_CONTENT_TYPE, Delivery, QueryDoor, Reply
 
 _XML: Final = b"text/xml; charset=utf-8"
@@ -28,7 +27,7 @@ class Runner(Protocol):
     """Decides where a delivery is answered."""
 
     def respond(self, door: QueryDoor, delivery: Delivery) -> "Deferred[Reply]":
-        """Have the door answer the delivery."""
+        """Have the door answer the delivery, now or later."""
         ...
 
 
@@ -37,9 +36,7 @@ class Inline:
 
     def respond(self, door: QueryDoor, delivery: Delivery) -> "Deferred[Reply]":
         """Answer at once."""
-        answered: Deferred[Reply] = Deferred()
-        answered.callback(door.respond(delivery))
-        return answered
+        return succeed(door.respond(delivery))
 
 
 class OnPool:
@@ -63,29 +60,29 @@ class OnPool:
 class AttributeQueryResource(PlainResource):
     """`POST /saml/attribute-query`; every other method is refused with 405 and Allow (bindings 3.2.3.1)."""
 
+    methods = (b"POST",)
+
     def __init__(self, door: Callable[[], QueryDoor], client_keys: ClientKeys, runner: Runner) -> None:
         super().__init__()
         self._door = door
         self._client_keys = client_keys
         self._runner = runner
 
-    def render_HEAD(self, request: Request) -> bytes:
-        """Refuse it like any other method; Twisted would take it for a GET."""
-        raise UnsupportedMethod((b"POST",))
-
     def render_POST(self, request: Request) -> bytes | int:
         """Answer an AttributeQuery over SOAP 1.1."""
         media_type = read_media_type(request)
-        if media_type is None or request.getHeader("content-encoding") not in (None, "identity"):
+        if media_type is None or request.getHeader(b"content-encoding") not in (None, b"identity"):
             return self.reply(request, 415, _TEXT, b"Send SOAP 1.1 as text/xml in UTF-8, not compressed.\n")
-        peer = request.getClientAddress().host
-        delivery = Delivery(_body(request), media_type, self._client_keys.of(request), peer)
         gone = request.notifyFinish()
         gone.addErrback(lambda _: None)
-        answered = self._runner.respond(self._door(), delivery)
+        answered = maybeDeferred(self._respond, request, media_type)
         answered.addErrback(self._crashed)
         answered.addCallback(lambda reply: self._finish(request, gone, reply))
         return NOT_DONE_YET
+
+    def _respond(self, request: Request, media_type: str) -> "Deferred[Reply]":
+        peer = request.getClientAddress().host
+        return self._runner.respond(self._door(), Delivery(_body(request), media_type, self._client_keys.of(request), peer))
 
     def _crashed(self, failure: Failure) -> Reply:
         # The named boundary: a defect of ours must neither end the worker nor show itself to the requester.
@@ -120,19 +117,15 @@ def _body(request: Request) -> bytes:
 
 def back_channel_root(query_resource: IResource, metadata_resource: IResource) -> Resource:
     """Lay out the addresses of the back channel."""
-    root, saml = Resource(), Resource()
-    saml.putChild(b"attribute-query", query_resource)
-    root.putChild(b"saml", saml)
-    root.putChild(b"metadata", metadata_resource)
-    return root
+    return Branch({b"saml": Branch({b"attribute-query": query_resource}), b"metadata": metadata_resource})
 
 
 def read_media_type(request: Request) -> str | None:
     """Return the media type of the body in lower case, or None where it is not SOAP 1.1 in UTF-8, or said twice."""
-    values = request.requestHeaders.getRawHeaders("content-type") or []
+    values = request.requestHeaders.getRawHeaders(b"content-type") or []
     if len(values) != 1:
         return None
-    media_type, _, parameters = values[0].lower().partition(";")
+    media_type, _, parameters = values[0].decode("latin-1").lower().partition(";")
     named = dict(parameter.strip().partition("=")[::2] for parameter in parameters.split(";"))
     if media_type.strip() not in _MEDIA_TYPES or named.get("charset", "").strip('"') not in _CHARACTER_SETS:
         return None

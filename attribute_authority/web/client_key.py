@@ -13,12 +13,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
-from OpenSSL.crypto import X509
+from OpenSSL.crypto import FILETYPE_ASN1, X509, dump_certificate
 from twisted.internet.interfaces import ISSLTransport, ITransport
 from twisted.web.server import Request
 
 from attribute_authority.web.http import DeadlineChannel, Unasked
-from attribute_authority.web.tls import public_key_of, public_key_of_der, public_key_of_pem
+from attribute_authority.web.tls import public_key_of_der, public_key_of_pem
 
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 _END: Final = b"-----END CERTIFICATE-----"
@@ -37,11 +37,11 @@ class TrustedProxies:
 
         None from other addresses, without the header, and where it stands there twice: then somebody else wrote one of them.
         """
-        values = request.requestHeaders.getRawHeaders(self.header) or []
+        values = request.requestHeaders.getRawHeaders(self.header.encode()) or []
         address = ip_address(request.getClientAddress().host.partition("%")[0])
         if len(values) != 1 or not any(address in network for network in self.networks):
             return None
-        return read_certificate_header(values[0].encode("latin-1"))
+        return read_certificate_header(values[0])
 
 
 class ClientKeys:
@@ -67,7 +67,7 @@ def _from_transport(transport: ITransport | None) -> bytes | None:
     if not ISSLTransport.providedBy(transport):
         return None
     certificate = cast("X509 | None", transport.getPeerCertificate())
-    return None if certificate is None else public_key_of(certificate.to_cryptography())
+    return None if certificate is None else public_key_of_der(dump_certificate(FILETYPE_ASN1, certificate))
 
 
 def read_certificate_header(value: bytes) -> bytes | None:

@@ -1,5 +1,6 @@
 """HTTP with limits: how long a request may take, how large it may be, and an end that finishes what is in hand."""
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final, cast
 
@@ -13,6 +14,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 _TOO_LARGE: Final = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TEXT: Final = b"text/plain; charset=utf-8"
 _NO_STORE: Final = (b"no-cache, no-store, must-revalidate, private",)
 
 
@@ -136,6 +138,16 @@ class PlainResource(Resource):
     """A resource that answers octets whole."""
 
     isLeaf = True
+    methods: tuple[bytes, ...] = (b"GET", b"HEAD")
+
+    def render(self, request: Request) -> bytes | int:
+        """Serve one of `methods`; any other is refused with 405 and Allow (RFC 9110 section 15.5.6), a longer address with 404."""
+        if request.postpath:
+            return NothingHere().render(request)
+        if request.method not in self.methods:
+            request.responseHeaders.setRawHeaders(b"allow", (b", ".join(self.methods),))
+            return self.reply(request, 405, _TEXT, b"")
+        return cast("bytes | int", super().render(request))
 
     def reply(self, request: Request, status: int, content_type: bytes, body: bytes) -> bytes:
         """Set what every answer carries: length, media type, and that it must not be kept (bindings 3.2.3.2)."""
@@ -148,3 +160,28 @@ class PlainResource(Resource):
         headers.setRawHeaders(b"x-content-type-options", (b"nosniff",))
         headers.setRawHeaders(b"content-length", (b"%d" % len(body),))
         return body
+
+
+class NothingHere(PlainResource):
+    """What stands at every address that has nothing: 404, whatever the method."""
+
+    def render(self, request: Request) -> bytes:
+        """Say so."""
+        return self.reply(request, 404, _TEXT, b"There is nothing at this address.\n")
+
+
+class Branch(Resource):
+    """A part of an address that leads on to others and is none itself."""
+
+    def __init__(self, children: Mapping[bytes, IResource]) -> None:
+        super().__init__()
+        for name, child in children.items():
+            self.putChild(name, child)
+
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        """Lead nowhere."""
+        return NothingHere()
+
+    def render(self, request: Request) -> bytes:
+        """Say that there is nothing."""
+        return NothingHere().render(request)

@@ -9,7 +9,7 @@ from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificate
+from cryptography.x509 import Certificate, InvalidVersion, load_der_x509_certificate, load_pem_x509_certificate
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -66,7 +66,7 @@ def public_key_of_der(certificate: bytes) -> bytes | None:
     """Return the public key of a DER certificate, or None where it cannot be read."""
     try:
         return public_key_of(load_der_x509_certificate(certificate))
-    except ValueError:
+    except (ValueError, InvalidVersion):
         return None
 
 
@@ -74,5 +74,5 @@ def public_key_of_pem(certificate: bytes) -> bytes | None:
     """Return the public key of a PEM certificate, or None where it cannot be read."""
     try:
         return public_key_of(load_pem_x509_certificate(certificate))
-    except ValueError:
+    except (ValueError, InvalidVersion):
         return None
