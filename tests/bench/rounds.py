@@ -47,6 +47,7 @@ class _Field:
     two_workers: Server
     stock: Server
     floor: Server
+    floor_of_two: Server
 
 
 def run_rounds(directory: Path, plan: Plan, cores: Cores, say: Say) -> Samples:
@@ -73,8 +74,9 @@ def _field(directory: Path, configuration: Path, federation: Federation, cores: 
         stock = running.enter_context(servers.stock(directory, federation, configuration.with_name("links.db"), cores.server))
         answer = directory / "answer.xml"
         answer.write_bytes(b"." * 6000)
-        floor = running.enter_context(servers.floor(federation, answer, cores.server))
-        yield _Field(one_worker, two_workers, stock, floor)
+        floor = running.enter_context(servers.floor(federation, answer, 1, cores.server))
+        floor_of_two = running.enter_context(servers.floor(federation, answer, 2, cores.server))
+        yield _Field(one_worker, two_workers, stock, floor, floor_of_two)
 
 
 def _run_one(field: _Field, sign: Sign, plan: Plan, cores: Cores) -> dict[str, float]:
@@ -82,7 +84,8 @@ def _run_one(field: _Field, sign: Sign, plan: Plan, cores: Cores) -> dict[str, f
     os.sched_setaffinity(0, cores.load)
     figures |= _measure("one_worker", field.one_worker, sign(plan.one_worker))
     figures["openssl.rate"] = openssl_sign_rate(cores.server, plan.openssl_seconds)
-    figures |= _measure("floor", field.floor, [Query(query.body, b"") for query in sign(1) * plan.floor])
+    for name, server in (("floor", field.floor), ("floor_of_two", field.floor_of_two)):
+        figures |= _measure(name, server, [Query(query.body, b"") for query in sign(1) * plan.floor])
     figures |= _measure("stock", field.stock, sign(plan.stock))
     for resume in (False, True):
         figures |= _measure_new("resumed" if resume else "new", field.one_worker, sign(plan.new_connections), resume=resume)

@@ -79,14 +79,14 @@ def stock(directory: Path, federation: Federation, database: Path, cores: frozen
 
 
 @contextmanager
-def floor(federation: Federation, answer: Path, cores: frozenset[int]) -> Iterator[Server]:
-    """Run the floor, which sends the content of `answer` to everybody."""
+def floor(federation: Federation, answer: Path, signatures: int, cores: frozenset[int]) -> Iterator[Server]:
+    """Run the floor, which makes so many signatures for each query, and sends the content of `answer` to everybody."""
     keys = federation.home.keys
-    with _running(_module("tests.bench.floor", keys.key, keys.certificate, answer), cores, "") as server:
+    with _running(_module("tests.bench.floor", keys.key, keys.certificate, answer, signatures), cores, "") as server:
         yield server
 
 
-def _module(name: str, *arguments: Path) -> list[str]:
+def _module(name: str, *arguments: Path | int) -> list[str]:
     return [sys.executable, "-m", name, *map(str, arguments)]
 
 
