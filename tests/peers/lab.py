@@ -7,8 +7,9 @@ service providers ask a question.
 
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
@@ -102,6 +103,22 @@ class NameId:
     format: str | None
     name_qualifier: str | None = None
     sp_name_qualifier: str | None = None
+
+
+class Proof(StrEnum):
+    """How a query proves its sender."""
+
+    SIGNED = "signed"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query; `tampering` replaces text in the finished message, after it was signed."""
+
+    name_id: NameId
+    proof: Proof = Proof.SIGNED
+    tampering: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,33 +2,25 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 from tests.peers import missing, require
-from tests.peers.lab import EDU_PERSON_ORCID, URI_NAME_FORMAT, Member, NameId, Reply, TrustedAuthority, reply, service_provider_metadata
+from tests.peers.lab import (
+    EDU_PERSON_ORCID,
+    URI_NAME_FORMAT,
+    Member,
+    Proof,
+    Question,
+    Reply,
+    TrustedAuthority,
+    reply,
+    service_provider_metadata,
+)
 
 _SCRIPT = Path(__file__).parent / "scripts" / "lasso_query.py"
 _DEADLINE_SECONDS = 60
-
-
-class Mode(StrEnum):
-    """How the query proves its sender."""
-
-    SIGNED = "signed"
-    TLS = "tls"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One query; `tampering` replaces text in the finished message, after it was signed."""
-
-    name_id: NameId
-    mode: Mode = Mode.SIGNED
-    tampering: Mapping[str, str] = field(default_factory=dict)
 
 
 def query(directory: Path, member: Member, authority: TrustedAuthority, question: Question) -> Reply:
@@ -48,8 +40,8 @@ def query(directory: Path, member: Member, authority: TrustedAuthority, question
         "attribute": EDU_PERSON_ORCID,
         "attribute_name_format": URI_NAME_FORMAT,
         "name_id": asdict(question.name_id),
-        "signed": question.mode is Mode.SIGNED,
-        "client_certificate": question.mode is Mode.TLS,
+        "signed": question.proof is Proof.SIGNED,
+        "client_certificate": question.proof is Proof.TLS,
         "tampering": dict(question.tampering),
     }
     done = subprocess.run([python, _SCRIPT], input=json.dumps(asked), capture_output=True, check=True, text=True, timeout=_DEADLINE_SECONDS)

@@ -2,8 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from requests import Response
@@ -15,23 +13,7 @@ from saml2.s_utils import SamlException
 from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 
 from tests.peers import require
-from tests.peers.lab import EDU_PERSON_ORCID, URI_NAME_FORMAT, Member, NameId, Reply, TrustedAuthority, reply
-
-
-class Mode(StrEnum):
-    """How the query proves its sender."""
-
-    SIGNED = "signed"
-    TLS = "tls"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One query; `tampering` replaces text in the finished message, after it was signed."""
-
-    name_id: NameId
-    mode: Mode = Mode.SIGNED
-    tampering: Mapping[str, str] = field(default_factory=dict)
+from tests.peers.lab import EDU_PERSON_ORCID, URI_NAME_FORMAT, Member, Proof, Question, Reply, TrustedAuthority, reply
 
 
 def query(directory: Path, member: Member, authority: TrustedAuthority, question: Question) -> Reply:
@@ -46,7 +28,7 @@ def query(directory: Path, member: Member, authority: TrustedAuthority, question
             sp_name_qualifier=name_id.sp_name_qualifier,
             name_qualifier=name_id.name_qualifier,
             nameid_format=name_id.format,
-            sign=question.mode is Mode.SIGNED,
+            sign=question.proof is Proof.SIGNED,
             sign_alg=SIG_RSA_SHA256,
             digest_alg=DIGEST_SHA256,
         )
