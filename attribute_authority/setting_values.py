@@ -8,7 +8,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
@@ -91,7 +91,8 @@ def _file_of_sqlite(url: str, info: ValidationInfo) -> str:
     file = url.removeprefix(_SQLITE)
     if not url.startswith(_SQLITE) or not file or file.startswith("/"):
         return url
-    return f"{_SQLITE}{(info.context or {}).get('directory', Path()) / file}"
+    # The rest of a URL is percent-encoded, and a directory may have any name.
+    return f"{_SQLITE}{quote(str((info.context or {}).get('directory', Path())))}/{file}"
 
 
 Language = Literal["fi", "sv", "en"]

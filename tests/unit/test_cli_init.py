@@ -42,6 +42,16 @@ def test_what_init_writes_passes_check(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick_keys")
+@pytest.mark.parametrize("name", ["a b", "100%20sure", "what?", "n#1", "ääni"])
+def test_the_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """Characters that mean something in a URL are nothing special in the name of a directory."""
+    code, _ = _init(tmp_path / name)
+    checked = Authority(tmp_path / name).run("check")
+
+    assert (0, 0, "") == (code, checked.exit_code, checked.stderr)
+
+
+@pytest.mark.usefixtures("quick_keys")
 def test_private_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     """Keys and the database are not readable by others, whatever the umask."""
     _init(tmp_path / "aa")
