@@ -1,5 +1,6 @@
 """`demo`: an authority with one link, queried like a service provider would."""
 
+import random
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ _PERSON = "eppn=josiah@uni.example"
 _STRANGER = "eppn=nobody@uni.example"
 _ORCID = "0000-0002-1825-0097"
 _POLL_SECONDS = 0.05
+# Below those that the system gives to outgoing connections, one of which might take a free port before we do.
+_PORTS = range(20_000, 32_000)
 _READY_SECONDS = 60
 _ANSWER_SECONDS = 5
 
@@ -29,6 +32,9 @@ _ANSWER_SECONDS = 5
 @click.option("--once", is_flag=True, help="End after the walk; otherwise the authority stays until Ctrl-C.")
 def demo(once: bool) -> None:
     """Start an authority on localhost with one linked person, and query it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Killed, without its terminal, or started where Ctrl-C is ignored: neither the authority nor its keys may stay behind.
+        signal.signal(number, signal.default_int_handler)
     with TemporaryDirectory(prefix="attribute-authority-demo-") as directory:
         back_channel, operations = _free_ports()
         base_url = f"https://localhost:{back_channel}"
@@ -48,8 +54,16 @@ def demo(once: bool) -> None:
 
 
 def _free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
-        return first.getsockname()[1], second.getsockname()[1]
+    free = (port for port in random.sample(_PORTS, len(_PORTS)) if _is_free(port))
+    return next(free), next(free)
+
+
+def _is_free(port: int) -> bool:
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return True
+    except OSError:
+        return False
 
 
 def _narrow(config: Path, operations: int) -> None:

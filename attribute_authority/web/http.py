@@ -7,6 +7,7 @@ from typing import Final, cast
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 from twisted.web.http import Request as HttpRequest
@@ -32,6 +33,7 @@ class DeadlineChannel(HTTPChannel):
 
     site: "BoundedSite"
     client_key: bytes | Unasked | None = Unasked.UNASKED
+    _draining = False
 
     def connectionMade(self) -> None:
         """Start the clock before the first byte, so that a half-open connection or TLS handshake ends too."""
@@ -47,11 +49,24 @@ class DeadlineChannel(HTTPChannel):
         self.site.closed(self)
 
     def drain(self) -> None:
-        """Close now if idle, otherwise once the request in hand is answered."""
-        if any(not request.finished for request in self.requests) and self._handlingRequest:
+        """Close now if idle, otherwise once the request in hand, of which the first line has arrived, is answered."""
+        self._draining = True
+        if any(not request.finished for request in self.requests):
             self.persistent = False
             return
         self.loseConnection()
+
+    def checkPersistence(self, request: HttpRequest, version: bytes) -> bool:
+        """Whether another request may follow; none does when the service is about to end."""
+        return not self._draining and bool(super().checkPersistence(request, version))
+
+    def loseConnection(self) -> None:
+        """Close the connection; at the end of the service without waiting for the TLS farewell, which a client at rest does not send."""
+        super().loseConnection()
+        # The channel's type knows only of plain connections.
+        transport = cast("object", self.transport)
+        if self._draining and isinstance(transport, TLSMemoryBIOProtocol) and transport.transport is not None:
+            transport.transport.loseConnection()
 
 
 class BoundedRequest(Request):

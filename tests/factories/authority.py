@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from click.testing import CliRunner, Result
 
 from attribute_authority.cli import cli
 from attribute_authority.commands.init import make_authority
+from tests.peers.postgresql import free_port
 
 BASE_URL = "https://localhost:8443"
 ENTITY_ID = f"{BASE_URL}/orcid"
@@ -84,8 +84,7 @@ class Authority:
 
     def _choose_ports(self) -> None:
         # The port must be known beforehand, because it stands in the Destination that queries must have.
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         self.change((f'base_url = "{BASE_URL}"', f'base_url = "https://localhost:{port}"'), ("port = 8443", f"port = {port}"))
         self.change(('host = "0.0.0.0"', 'host = "127.0.0.1"'), ("port = 9090", "port = 0"))
 

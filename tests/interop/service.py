@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from threading import Thread
 import requests
 
 from tests.peers.lab import Federation, Member, TrustedAuthority, make_key_pair
+from tests.peers.postgresql import free_port
 
 ENTITY_ID = "https://aa.lab.example/orcid"
 
@@ -120,7 +120,7 @@ class _Log:
 
 
 def _copy(prepared: Path, directory: Path, *, with_encryption: bool) -> Path:
-    port = _free_port()
+    port = free_port()
     shutil.copytree(prepared.parent, directory)
     text = prepared.read_text()
     text = _set(text, "authority", "base_url", f'"https://localhost:{port}"')
@@ -159,10 +159,3 @@ def _trusted(directory: Path, url: str) -> TrustedAuthority:
     metadata = directory / "published-metadata.xml"
     metadata.write_bytes(response.content)
     return TrustedAuthority(ENTITY_ID, metadata)
-
-
-def _free_port() -> int:
-    """A port that is free now: the base URL, which the metadata tell, must be known before the authority starts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

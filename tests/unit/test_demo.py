@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.factories.authority import CARBERRY
 
 _DEMO = [sys.executable, "-m", "attribute_authority", "demo"]
@@ -23,15 +25,16 @@ def test_the_demo_walks_the_whole_way(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-def test_the_demo_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
-    """It says how to query it, and Ctrl-C ends it with exit code 0 and nothing left behind."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_demo_goes_on_until_it_is_interrupted(tmp_path: Path, number: signal.Signals) -> None:
+    """It says how to query it; Ctrl-C, a kill and a closed terminal end it with exit code 0 and nothing left behind."""
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         _DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
     ) as demo:
         assert demo.stdout is not None
         said = next(line for line in demo.stdout if line.startswith("It goes on until Ctrl-C.") or not line)
-        os.killpg(demo.pid, signal.SIGINT)
+        os.killpg(demo.pid, number)
         _, errors = demo.communicate(timeout=_DEADLINE_SECONDS)
 
     assert " query --id eppn=" in said

@@ -1,14 +1,19 @@
 """Ending: what is in hand is finished, what is idle is closed."""
 
+import ssl
+from pathlib import Path
+
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from attribute_authority.web.health import operations_root
 from attribute_authority.web.http import BoundedSite
+from attribute_authority.web.tls import tls_server
 from tests.factories.doors import lab, sp_keys
+from tests.factories.metadata import rsa_pair
 from tests.factories.queries import attribute_query, envelope
-from tests.factories.wires import TIMEOUT, Held, Served, Wire, post, request, served
+from tests.factories.wires import TIMEOUT, Held, Served, TlsWire, Wire, post, request, served
 
 
 def hang_up(wire: Wire) -> None:
@@ -34,6 +39,52 @@ def test_idle_connections_are_closed_at_once() -> None:
     assert wire.line.closed
     hang_up(wire)
     assert drained.called
+
+
+def over_tls(server: Served, directory: Path) -> TlsWire:
+    """Connect with TLS, believing every server."""
+    pair, key, certificate = rsa_pair("tls"), directory / "tls.key", directory / "tls.crt"
+    key.write_bytes(pair.key_pem)
+    certificate.write_bytes(pair.certificate_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return TlsWire(server, tls_server(str(key), str(certificate)), context)
+
+
+def test_tls_client_at_rest_is_not_waited_for(tmp_path: Path) -> None:
+    """An idle TLS connection is closed at once, though its client does not say farewell, as one in a pool never does."""
+    server = served(lab())
+    wire = over_tls(server, tmp_path)
+    server.site.drain()
+
+    assert wire.line.closed
+
+
+def test_tls_client_is_not_waited_for_after_its_answer(tmp_path: Path) -> None:
+    """Nor is that of a client whose query was in hand: it gets its answer, and the connection is closed."""
+    runner = Held()
+    server = served(lab(), runner=runner)
+    wire = over_tls(server, tmp_path)
+    wire.send(post(envelope(attribute_query())))
+    server.site.drain()
+
+    assert not wire.line.closed
+    runner.release()
+    assert 200 == wire.ask(b"").status
+    assert wire.line.closed
+
+
+def test_query_on_its_way_is_finished() -> None:
+    """A query of which only a part has arrived is taken in and answered, and the connection closed."""
+    server = served(lab())
+    wire, query = server.wire(), post(envelope(attribute_query()))
+    wire.send(query[:100])
+    server.site.drain()
+    wire.send(query[100:])
+
+    assert [200] == [answer.status for answer in wire.answers()]
+    assert wire.line.closed
 
 
 def test_query_in_hand_is_finished() -> None:

@@ -7,7 +7,7 @@ $question = json_decode(file_get_contents(getenv('QUESTION_FILE')), true, 512, J
 
 $published = require $question['snippets'] . '/config.php';
 array_walk_recursive($published, function (&$value) use ($question): void {
-    $value = $value === 'metadata/orcid-authority.xml' ? $question['authority_metadata'] : $value;
+    $value = $value === '/etc/simplesamlphp/metadata/orcid-authority.xml' ? $question['authority_metadata'] : $value;
 });
 
 $config = $published + [
