@@ -78,7 +78,8 @@ class Supervisor:
     """Keeps `count` workers running.
 
     `run_worker` gets the worker's number and its lifeline, a file descriptor that reads as ended when the supervisor is gone,
-    and returns when the worker is done. `reload` does what has to be done once before every worker re-reads its configuration.
+    and returns when the worker is done; SIGHUP is blocked when it is called, and it unblocks it once it has a handler.
+    `reload` does what has to be done once before every worker re-reads its configuration.
     """
 
     count: int
@@ -151,9 +152,9 @@ class Supervisor:
 
     def _become_worker(self, number: int) -> NoReturn:
         for known in _SIGNALS:
-            # Until the worker has its own handlers, SIGTERM may end it; SIGHUP tells it nothing that it is not about to read.
-            signal.signal(known, signal.SIG_IGN if known == signal.SIGHUP else signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.signal(known, signal.SIG_DFL)
+        # Until the worker has its own handlers SIGTERM may end it; SIGHUP waits for them, for it may come after the reading.
+        signal.pthread_sigmask(signal.SIG_SETMASK, (signal.SIGHUP,))
         os.close(self._lifeline[1])
         status = 1
         try:

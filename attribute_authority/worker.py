@@ -146,6 +146,7 @@ class Worker:
     def _handle_signals(self) -> None:
         for number, action in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
             signal.signal(number, partial(self._on_signal, action))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
 
     def _on_signal(self, action: Callable[[], None], _number: int, _frame: FrameType | None) -> None:
         self._reactor.callFromThread(action)

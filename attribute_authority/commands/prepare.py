@@ -6,6 +6,7 @@ Not for people: it speaks JSON to the supervisor.
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -22,7 +23,10 @@ def prepare(config: Path, /) -> None:
     """Check, build the metadata index, and report as JSON."""
     settings = read_settings(config)
     reports: list[IndexReport] = []
-    faults = (*check_all(settings), *gather(("metadata", lambda: reports.append(_index(settings)))))
+    faults = check_all(settings)
+    # Workers that start later read the index too: it may not be ahead of a configuration that stays in force.
+    make = _try_index if faults else _index
+    faults += gather(("metadata", lambda: reports.append(make(settings))))
     if faults:
         raise FaultyConfiguration(tuple(f"{config}: {fault}" for fault in faults))
     for report in reports:
@@ -36,3 +40,8 @@ def _index(settings: Settings) -> IndexReport:
     except OSError as error:
         raise OperatorError(f"authority.state_directory {index.parent} cannot be made: {error.strerror}") from error
     return index_metadata(settings, index)
+
+
+def _try_index(settings: Settings) -> IndexReport:
+    with TemporaryDirectory() as directory:
+        return index_metadata(settings, Path(directory) / "index")

@@ -33,7 +33,14 @@ def serve(config: Path, /, workers: int | None) -> None:
     def run(number: int, lifeline: int) -> None:
         run_worker(Handed(config, events, back_channel[number], operations[number], tls, lifeline))
 
-    Supervisor(count, run, lambda: prepare_in_child(config, events), events).run()
+    def reload() -> None:
+        prepare_in_child(config, events)
+        # A worker that has to be replaced later starts from what the supervisor has.
+        renewed = load_tls(read_settings(config))
+        if tls is not None and renewed is not None:
+            tls.replace(renewed)
+
+    Supervisor(count, run, reload, events).run()
     events.operation("stopped")
 
 

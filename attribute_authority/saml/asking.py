@@ -14,6 +14,7 @@ from attribute_authority.domain.query import NameId
 from attribute_authority.errors import Denied, NotSoap, OperatorError
 from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.soap import read_envelope
+from attribute_authority.saml.xml import has_qualified_attributes
 
 _NAMESPACES: Final = {"samlp": ns.SAMLP, "saml": ns.SAML, "ds": ns.DS, "S": ns.SOAP11}
 
@@ -124,7 +125,7 @@ def _verify(response: etree._Element, certificates_pem: tuple[bytes, ...]) -> tu
 
 def _covers(signed: etree._Element, signature: etree._Element, key: xmlsec.Key) -> bool:
     references = signature.findall("ds:SignedInfo/ds:Reference", _NAMESPACES)
-    if [reference.get("URI") for reference in references] != [f"#{signed.get('ID')}"]:
+    if has_qualified_attributes(signature) or [reference.get("URI") for reference in references] != [f"#{signed.get('ID')}"]:
         return False
     context = xmlsec.SignatureContext()
     context.key = key

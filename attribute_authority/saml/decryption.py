@@ -14,7 +14,7 @@ from lxml import etree
 from attribute_authority.errors import Denied, UnsupportedQuery
 from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.query import NAME_ID
-from attribute_authority.saml.xml import NotReadable, elements_only, parse
+from attribute_authority.saml.xml import NotReadable, elements_only, has_qualified_attributes, parse
 
 _ENCRYPTED_DATA: Final = f"{{{ns.XENC}}}EncryptedData"
 _ENCRYPTED_KEY: Final = f"{{{ns.XENC}}}EncryptedKey"
@@ -65,6 +65,8 @@ def _encrypted_data(encrypted_id: etree._Element) -> etree._Element:
         raise UnsupportedQuery("the EncryptedID points to something outside of it")
     # Without it the plaintext comes back as octets, and is read by the same parser as everything from strangers.
     data.attrib.pop("Type", "")
+    if has_qualified_attributes(data):
+        raise UnsupportedQuery("an attribute of the EncryptedID has a namespace, which XML Encryption knows none of")
     return data
 
 
@@ -96,7 +98,8 @@ def _only_name_id(plaintext: bytes, encrypted_id: etree._Element) -> etree._Elem
     try:
         children = elements_only(parse(f"<EncryptedID{declared}>".encode() + plaintext + b"</EncryptedID>"))
     except NotReadable as error:
-        raise Denied(f"what was encrypted cannot be read: {error}") from error
+        # What the parser says may quote what was encrypted for our eyes alone.
+        raise Denied("what was encrypted cannot be read") from error
     if [child.tag for child in children] != [NAME_ID]:
         raise Denied("what was encrypted is not one NameID")
     return children[0]

@@ -162,20 +162,31 @@ class IndexWriter:
 
     def finish(self, warnings: tuple[str, ...] = ()) -> IndexReport:
         """Replace the present index by this one. Raises OperatorError."""
-        rows = ((_WRITE_JSON(affiliations), member) for member, affiliations in self._affiliations.items())
         try:
+            taken = self._drop_namesakes()
+            rows = ((_WRITE_JSON(affiliations), member) for member, affiliations in self._affiliations.items())
             self._connection.executemany(_SET_AFFILIATIONS, rows)
             self._connection.commit()
             self._connection.close()
             os.replace(self._temporary, self._path)
         except (sqlite3.Error, OSError) as error:
             raise self._fault(error) from error
-        return IndexReport(self._count, warnings)
+        told = (f"{name}: the affiliation was left out, an entity has this entityID" for name in sorted(taken))
+        return IndexReport(self._count, (*warnings, *told))
 
     def discard(self) -> None:
         """Remove what was written, if it has not become the index."""
         self._connection.close()
         self._temporary.unlink(missing_ok=True)
+
+    def _drop_namesakes(self) -> set[str]:
+        """Drop affiliations that bear the name of an entity: their members would be taken for it. Returns those names."""
+        names = {name for affiliations in self._affiliations.values() for name in affiliations}
+        taken = {name for name in names if self._connection.execute(_FIND_ENTITY, (name,)).fetchone() is not None}
+        for affiliations in self._affiliations.values():
+            for name in taken.intersection(affiliations):
+                del affiliations[name]
+        return taken
 
     def _fault(self, error: sqlite3.Error | OSError) -> OperatorError:
         return OperatorError(f"the metadata index {self._path} cannot be written: {error}")

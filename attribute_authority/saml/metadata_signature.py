@@ -14,6 +14,7 @@ from attribute_authority.errors import OperatorError
 from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.metadata_keys import subject_public_key_info
 from attribute_authority.saml.signature import CANONICALISATIONS, DIGEST_ALGORITHMS, SIGNATURE_ALGORITHMS
+from attribute_authority.saml.xml import has_qualified_attributes
 
 _TRANSFORM = f"{{{ns.DS}}}Transform"
 _INCLUSIVE_NAMESPACES = f"{{{ns.EXC_C14N}}}InclusiveNamespaces"
@@ -53,6 +54,8 @@ def _pinned_key(signing_certificate: bytes) -> xmlsec.Key:
 
 
 def _check_shape(signature: _Element, root_id: str) -> None:
+    if has_qualified_attributes(signature):
+        raise OperatorError("an attribute of the signature has a namespace: expected none")
     if signature.find(f"{{{ns.DS}}}Object") is not None:
         raise OperatorError("the signature holds a ds:Object: expected none")
     signed = _only_child(signature, "SignedInfo")

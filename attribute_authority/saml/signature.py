@@ -17,6 +17,7 @@ from lxml import etree
 
 from attribute_authority.errors import Denied
 from attribute_authority.saml import namespaces as ns
+from attribute_authority.saml.xml import has_qualified_attributes
 
 SIGNATURE_ALGORITHMS: Final = frozenset({ns.RSA_SHA256, ns.RSA_SHA384, ns.RSA_SHA512, ns.ECDSA_SHA256, ns.ECDSA_SHA384, ns.ECDSA_SHA512})
 DIGEST_ALGORITHMS: Final = frozenset({ns.SHA256, ns.SHA384, ns.SHA512})
@@ -66,6 +67,8 @@ def _check_shape(signed: etree._Element, signature: etree._Element, allowed: All
     signatures = _found(_ALL_SIGNATURES, signed)
     if len(signatures) != 1 or signatures[0] is not signature or signature.getparent() is not signed:
         raise Denied(f"{len(signatures)} Signature elements stand in the message, expected one, a child of what it signs")
+    if has_qualified_attributes(signature):
+        raise Denied("an attribute of the Signature has a namespace, which XML Signature knows none of")
     ids = _found(_ALL_IDS, signed)
     if len(set(ids)) != len(ids):
         raise Denied("an ID occurs twice in the message")

@@ -43,6 +43,14 @@ class DeadlineChannel(HTTPChannel):
     def resetTimeout(self) -> None:
         """Leave the clock alone: bytes that arrive buy no time."""
 
+    def pauseProducing(self) -> None:
+        """Read no further while the client does not take its answers, also where one is being written just now.
+
+        Twisted leaves the reading alone then, and a client that sends request upon request fills the memory with answers.
+        """
+        super().pauseProducing()
+        self._networkProducer.pauseProducing()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the connection."""
         super().connectionLost(reason)

@@ -278,3 +278,21 @@ def test_log_is_json_lines() -> None:
         server.wire().ask(post(body))
 
     assert ["query"] * 3 == [json.loads(line)["event"] for line in server.lab.log.getvalue().splitlines()]
+
+
+def test_answers_that_nobody_reads() -> None:
+    """A client that sends requests and reads no answers is not read any further, or its answers would fill the memory."""
+    runner = Held()
+    wire = served(lab(), runner=runner).wire()
+    wire.send(post(query()))
+    wire.protocol.pauseProducing()
+
+    assert "paused" == wire.line.producerState
+    runner.release()
+    assert "paused" == wire.line.producerState
+    wire.protocol.resumeProducing()
+    assert "producing" == wire.line.producerState
+    wire.line.clear()
+    wire.send(post(query("_next")))
+    runner.release()
+    assert [200] == [answer.status for answer in wire.answers()]

@@ -5,9 +5,10 @@ import gzip
 import pytest
 
 from attribute_authority.errors import MalformedQuery, NotSoap
+from attribute_authority.saml import namespaces as ns
 from tests.attacks.refusals import assert_refused, assert_released
 from tests.factories.doors import lab, sp_keys
-from tests.factories.queries import PERSON, asking, attribute_query, envelope, raw_name_id, signed
+from tests.factories.queries import PERSON, asking, attribute_query, designator, envelope, issuer, name_id, raw_name_id, signed, subject
 
 SECRET = "/etc/hostname"
 
@@ -131,3 +132,57 @@ def test_undeclared_entity_in_the_name_id() -> None:
 def test_what_is_no_xml(body: bytes) -> None:
     """Bytes that are no XML document, or more than one, are refused."""
     assert_refused(lab().ask(body, client=sp_keys()), NotSoap, "")
+
+
+def filled(before: str, unit: str, after: str, size: int = 262_144) -> bytes:
+    """Write as many units as fit into the largest body that is accepted by default."""
+    return (before + unit * ((size - len(before) - len(after)) // len(unit)) + after).encode()
+
+
+def test_long_namespace_that_every_element_repeats() -> None:
+    """A namespace of half the message cannot become half the message for each of its elements: that would be gigabytes."""
+    before = f'<S:Envelope xmlns:S="{ns.SOAP11}" xmlns:a="{"u" * 131_072}">'
+
+    assert_refused(lab().ask(filled(before, "<a:b/>", "</S:Envelope>")), NotSoap, "more markup")
+
+
+def test_long_namespace_on_few_elements() -> None:
+    """Nor can it for fewer elements."""
+    body = f'<S:Envelope xmlns:S="{ns.SOAP11}" xmlns:a="{"u" * 1025}"><a:b/></S:Envelope>'
+
+    assert_refused(lab().ask(body.encode()), NotSoap, "more markup")
+
+
+@pytest.mark.parametrize("unit", ["<a/>", "<!---->", "<?a?>", "<a ID='x'/>", "x<a/>"])
+def test_more_markup_than_any_query_has(unit: str) -> None:
+    """Elements, comments and instructions are counted before anything goes through them."""
+    before, after = f'<S:Envelope xmlns:S="{ns.SOAP11}"><S:Body>', "</S:Body></S:Envelope>"
+
+    assert_refused(lab().ask(filled(before, unit, after)), NotSoap, "more markup")
+
+
+def test_more_attributes_than_any_query_has() -> None:
+    """So are attributes: canonicalisation sorts them in quadratic time, before the signature is looked at."""
+    many = "".join(f' a{number}=""' for number in range(20_000))
+    extensions = f"<samlp:Extensions><b{many}/></samlp:Extensions>"
+    query = signed(attribute_query(), sp_keys()).replace("</ds:Signature>", f"</ds:Signature>{extensions}")
+
+    assert_refused(lab().ask(envelope(query)), NotSoap, "more markup")
+
+
+def test_namespaces_that_inclusive_canonicalisation_multiplies() -> None:
+    """So are namespace declarations: inclusive canonicalisation takes their square for every element, for minutes."""
+    declarations = "".join(f' xmlns:a{number}="urn:{number}"' for number in range(1000))
+    query = signed(attribute_query(), sp_keys(), transforms=(ns.ENVELOPED,))
+    query = query.replace("<samlp:AttributeQuery", f"<samlp:AttributeQuery{declarations}", 1)
+
+    assert_refused(lab().ask(envelope(query)), NotSoap, "namespace declarations")
+
+
+def test_large_query_of_an_honest_requester() -> None:
+    """A query for a hundred attributes, each of which declares its prefix anew as Shibboleth does, is answered."""
+    other = f'<saml:Attribute xmlns:saml="{ns.SAML}" NameFormat="{ns.NAME_FORMAT_URI}" Name="urn:oid:'
+    others = [f'{other}{number}"/>' for number in range(100)]
+    query = attribute_query(issuer(), subject(name_id()), designator(), *others)
+
+    assert_released(lab().ask(envelope(signed(query, sp_keys()))))
