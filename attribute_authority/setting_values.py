@@ -31,7 +31,7 @@ def parse_web_address(text: str) -> str:
     """Check the address under which something is reached from outside, and drop slashes at its end. Raises ValueError."""
     try:
         parts = urlsplit(text)
-        usable = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable or any(sign in text for sign in "?#@") or not text.isascii() or not text.isprintable() or " " in text:

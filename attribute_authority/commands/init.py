@@ -68,7 +68,7 @@ def make_authority(directory: Path, entity_id: str, base_url: str) -> Path:
 def _plan(entity_id: str, base_url: str) -> Mapping[str, _File]:
     now = present()
     address = urlsplit(base_url)
-    host, port = address.hostname or "localhost", address.port or (443 if address.scheme == "https" else 80)
+    host, port = address.hostname or "localhost", address.port or 443
     hosts = tuple(dict.fromkeys((host, "localhost", "127.0.0.1")))
     signing, tls, self_test = make_key(host, now), make_key(host, now, hosts), make_key(f"self-test.{host}"[:64], now)
     requester = f"{entity_id}/self-test"

@@ -63,7 +63,7 @@ def test_private_files_are_for_their_owner_alone(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("quick_keys")
 @pytest.mark.parametrize(
     ("base_url", "port"),
-    [("https://aa.example.org", 443), ("https://aa.example.org:8443/saml", 8443), ("http://localhost", 80), ("https://[::1]:9443", 9443)],
+    [("https://aa.example.org", 443), ("https://aa.example.org:8443/saml", 8443), ("https://[::1]:9443", 9443)],
 )
 def test_the_port_is_that_of_the_base_url(tmp_path: Path, base_url: str, port: int) -> None:
     """What our metadata will say is where we listen."""
@@ -91,6 +91,7 @@ def test_nothing_is_overwritten(tmp_path: Path, present_already: str) -> None:
     "arguments",
     [
         ("--base-url", "aa.example.org"),
+        ("--base-url", "http://aa.example.org"),
         ("--base-url", "ftp://aa.example.org"),
         ("--base-url", "https://[::1"),
         ("--base-url", "https://aa.example.org:port"),
