@@ -44,6 +44,16 @@ format: $(DEVELOPED) ## write the format and the fixes that ruff is sure of
 	@$(BIN)/ruff check --fix-only --quiet $(CHECKED)
 	@$(BIN)/ruff format $(CHECKED)
 
+.PHONY: translations
+translations: $(DEVELOPED) ## bring the catalogues of the pages up to date with their messages; what is new is left empty
+	@cd $(PAGES) && $(PYBABEL) extract --mapping-file=locale/babel.toml --keywords=msg --add-location=file --sort-by-file --msgid-bugs-address= --output-file=$(TEMPLATE) .
+	@cd $(PAGES) && $(PYBABEL) update --domain=companion --input-file=$(TEMPLATE) --output-dir=locale --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width=140
+	@rm $(PAGES)/$(TEMPLATE)
+
+PAGES := attribute_authority/web/companion
+PYBABEL := $(CURDIR)/$(BIN)/pybabel --quiet
+TEMPLATE := locale/companion.pot
+
 .PHONY: bench
 bench: $(DEVELOPED) debian-packages ## speed beside peers in the same run, saved as bench-results.json
 	@$(BIN)/python -m tests.bench $(BENCH_OPTIONS)

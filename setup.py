@@ -28,6 +28,10 @@ RUNTIME = [
     "cryptography>=46",
     "requests>=2.32",
     "pysaml2>=7.5.5",
+    "Authlib>=1.6",
+    "Werkzeug>=3.1",
+    "Jinja2>=3.1",
+    "Babel>=2.17",
 ]
 
 # Installing the checkout itself without a network needs its build back end beside it.
@@ -46,6 +50,8 @@ DEVELOPMENT = [
     "codespell>=2.4",
     "packaging>=25",
     "uv>=0.9",
+    "playwright>=1.55",
+    "axe-playwright-python>=0.1.7",
 ]
 
 setup(
@@ -67,7 +73,17 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["attribute_authority", "attribute_authority.*", "connectors", "connectors.*"]),
     package_data={
-        "attribute_authority": ["py.typed", "commands/*.template", "storage/migrations/*.mako", "storage/migrations/*.ini"],
+        "attribute_authority": [
+            "py.typed",
+            "commands/*.template",
+            "storage/migrations/*.mako",
+            "storage/migrations/*.ini",
+            "web/companion/templates/*",
+            "web/companion/static/*",
+            "web/companion/locale/*/*/*.po",
+            "demo/templates/*",
+            "demo/static/*",
+        ],
         "connectors": ["py.typed"],
     },
     install_requires=RUNTIME,

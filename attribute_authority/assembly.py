@@ -21,11 +21,12 @@ from attribute_authority.saml.answer import AnswerWriter
 from attribute_authority.saml.decryption import Decryption
 from attribute_authority.saml.metadata import MetadataSource
 from attribute_authority.saml.own_metadata import Contact, Logo, Organisation, OwnDescription, write_own_metadata
+from attribute_authority.saml.own_sign_in_role import SignInRole
 from attribute_authority.saml.signature import AllowedAlgorithms
 from attribute_authority.saml.signing import Signer, load_signer
 from attribute_authority.saml.verification import Verification, accepted_destinations
 from attribute_authority.setting_values import Localised
-from attribute_authority.settings import KeyPair, ReleaseSettings, RequesterSettings, Settings
+from attribute_authority.settings import CompanionSettings, KeyPair, ReleaseSettings, RequesterSettings, Settings
 from attribute_authority.storage.engine import Patience
 from attribute_authority.storage.sql import SqlStore, open_store
 from attribute_authority.web.client_key import ClientKeys, TrustedProxies
@@ -76,6 +77,11 @@ def load_signers(settings: Settings) -> tuple[Signer, ...]:
 def load_decryption_keys(settings: Settings) -> tuple[bytes, ...]:
     """Load the keys to which identifiers may be encrypted, PEM. Raises OperatorError naming the files."""
     return _load_all(settings.authority.encryption, _rsa_key)
+
+
+def load_companion_decryption_keys(companion: CompanionSettings) -> tuple[bytes, ...]:
+    """Load the keys to which assertions may be encrypted, PEM. Raises OperatorError naming the files."""
+    return _load_all(companion.encryption, _rsa_key)
 
 
 def load_tls(settings: Settings) -> TlsServer | None:
@@ -137,6 +143,7 @@ def own_metadata(settings: Settings) -> bytes:
             attribute_query_url=settings.attribute_query_url,
             signing_certificates=tuple(read_file(pair.certificate) for pair in authority.signing),
             tls_certificate=None if tls is None else read_file(tls.certificate),
+            companion=_sign_in_role(settings),
             encryption_certificates=tuple(read_file(pair.certificate) for pair in authority.encryption),
             display_names=_texts(presentation.display_name),
             descriptions=_texts(presentation.description),
@@ -146,6 +153,18 @@ def own_metadata(settings: Settings) -> bytes:
             organisation=None if run_by is None else Organisation(_texts(run_by.name), _texts(run_by.url), _texts(run_by.display_name)),
             contacts=tuple(Contact(contact.type, contact.email, contact.given_name, contact.surname) for contact in authority.contact),
         )
+    )
+
+
+def _sign_in_role(settings: Settings) -> SignInRole | None:
+    companion = settings.companion
+    if companion is None or companion.trusted_headers is not None:
+        # With trusted headers the web server in front of us is the service provider, and has metadata of its own.
+        return None
+    return SignInRole(
+        acs_url=f"{settings.companion_url}/saml/acs",
+        discovery_return_url=f"{settings.companion_url}/login",
+        encryption_certificates=tuple(read_file(pair.certificate) for pair in companion.encryption),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from attribute_authority.assembly import (
+    load_companion_decryption_keys,
     load_decryption_keys,
     load_pseudonyms,
     load_signers,
@@ -38,7 +39,23 @@ def check_all(settings: Settings) -> tuple[str, ...]:
         ("events.pseudonym_key", lambda: load_pseudonyms(settings)),
         ("authority", lambda: own_metadata(settings)),
         ("self_test", lambda: _check_self_test(settings.self_test)),
+        *_companion_steps(settings),
         ("database.url", lambda: refuse_old_database(settings)),
+    )
+
+
+def _companion_steps(settings: Settings) -> tuple[Step, ...]:
+    if settings.companion is None or settings.orcid is None:
+        return ()
+    # Only here: most commands check no more than the database, and have no use for what the pages are made of.
+    from attribute_authority.companion_assembly import CompanionTables, load_sealer, load_static_files, make_registry
+
+    tables = CompanionTables(settings.companion, settings.orcid)
+    return (
+        ("companion.encryption", lambda: load_companion_decryption_keys(tables.companion)),
+        ("companion.sealing_keys", lambda: load_sealer(tables, "check")),
+        ("companion.service.logo", lambda: load_static_files(tables)),
+        ("orcid.client_secret_file", lambda: make_registry(settings, tables)),
     )
 
 

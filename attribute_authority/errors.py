@@ -82,6 +82,90 @@ class CouldNotAsk(AuthorityError):
     public = "The service is temporarily unable to answer. Please try again later."
 
 
+class SignInFailed(AuthorityError):
+    """A SAML Response at the companion page that proves nothing: signature, audience, Destination, freshness, form (profiles 4.1.4.3)."""
+
+    public = "The sign-in could not be verified."
+
+
+class SignInRefused(AuthorityError):
+    """The home organisation answered that it did not sign the person in (core 3.2.2.1)."""
+
+    public = "The home organisation did not complete the sign-in."
+
+
+class SignInExpired(AuthorityError):
+    """A Response to a sign-in that is unknown, over, used already, or began in another browser."""
+
+    public = "This sign-in is over."
+
+
+class UnknownHomeOrganisation(AuthorityError):
+    """An identity provider that is not in trusted metadata, or cannot be signed in at."""
+
+    public = "This home organisation is not known here."
+
+
+class ScopeNotAllowed(AuthorityError):
+    """A scoped identifier with a scope that the metadata of the identity provider does not give it (shibmd:Scope)."""
+
+    public = "The home organisation sent an identifier that is not its own."
+
+
+class NoIdentifier(AuthorityError):
+    """The home organisation released no identifier by which services could ask about the person."""
+
+    public = "The home organisation did not say who you are."
+
+
+class SessionOver(AuthorityError):
+    """No session, or one that has ended."""
+
+    public = "You are not signed in any more."
+
+
+class FormOver(AuthorityError):
+    """A form without the token of its session, or of a page that is not current any more."""
+
+    public = "This page is not current any more."
+
+
+class TooManyAttempts(AuthorityError):
+    """More attempts from one address than are allowed in a while."""
+
+    public = "There were too many attempts from your network address."
+
+
+class RegistryDenied(AuthorityError):
+    """The researcher said no at ORCID (RFC 6749 section 4.1.2.1: access_denied)."""
+
+    public = "You did not give permission at ORCID."
+
+
+class RegistryStateUnknown(AuthorityError):
+    """A return from ORCID with a state that is unknown, used already, over, or of another browser."""
+
+    public = "This return from ORCID does not belong to anything that began in this browser."
+
+
+class RegistryRefused(AuthorityError):
+    """ORCID did not accept the code, or what it answered proves no iD."""
+
+    public = "ORCID did not confirm your iD."
+
+
+class RecordClosed(AuthorityError):
+    """The ORCID record is deactivated, locked or deprecated."""
+
+    public = "This ORCID record is not active."
+
+
+class RegistryUnavailable(CouldNotAsk):
+    """ORCID is away, too slow, or refuses this service as a whole; nothing was decided about the researcher."""
+
+    public = "ORCID cannot be reached at the moment."
+
+
 class OperatorError(AuthorityError):
     """A mistake in what the operator gave: configuration, a file, a command's arguments."""
 
@@ -102,3 +186,15 @@ class InvalidIdentifier(OperatorError):
 
 class Conflict(OperatorError):
     """Storing would overwrite or contradict what another subject or link already holds."""
+
+
+class OrcidTaken(Conflict):
+    """The iD is linked to another subject of the same home organisation."""
+
+
+class OtherOrcidLinked(Conflict):
+    """The subject has another iD, which would have to be withdrawn first."""
+
+
+class SubjectsDiffer(Conflict):
+    """The identifiers belong to different subjects, or to a subject of another home organisation."""

@@ -1,4 +1,4 @@
-"""One event per query, filled on the way and written once; the only place that decides what may be logged.
+"""One event per query or step of a linking, filled on the way and written once; the only place that decides what may be logged.
 
 Personal data does not go into a log: a person appears as a pseudonym, a keyed hash that lets the operators of this
 authority tell that two lines are about the same person, and tells nobody who that is. The iD is never logged.
@@ -37,6 +37,23 @@ class QueryEvent:
     cause: str | None = None
 
 
+@dataclass(slots=True)
+class PageEvent:
+    """What is known of one step on the companion page; None until it is.
+
+    `correlation_id` also stands on the page that tells of a failure. `subject` and `browser` are pseudonyms, the latter of the address.
+    """
+
+    correlation_id: str
+    page: str
+    browser: str | None = None
+    home_organisation: str | None = None
+    subject: str | None = None
+    outcome: str | None = None
+    failure: str | None = None
+    cause: str | None = None
+
+
 class Pseudonyms:
     """Makes pseudonyms with a key of the authority; a new key makes every pseudonym a new one."""
 
@@ -64,12 +81,19 @@ class EventLog:
 
     def query(self, event: QueryEvent, started: float) -> None:
         """Write the event of a query; `started` is what `stopwatch` said at its beginning."""
-        fields: dict[str, Any] = {name: value for name in event.__slots__ if (value := getattr(event, name)) is not None}
+        self._write("query", event, started)
+
+    def page(self, event: PageEvent, started: float) -> None:
+        """Write the event of a step on the companion page."""
+        self._write("page", event, started)
+
+    def _write(self, name: str, event: QueryEvent | PageEvent, started: float) -> None:
+        fields: dict[str, Any] = {field: value for field in event.__slots__ if (value := getattr(event, field)) is not None}
         fields["milliseconds"] = round((stopwatch() - started) * 1000, 3)
         if event.failure is None:
-            self._logger.info("query", **fields)
+            self._logger.info(name, **fields)
         else:
-            self._logger.warning("query", **fields)
+            self._logger.warning(name, **fields)
 
     def operation(self, event: str, **fields: str | int | None) -> None:
         """Write something about the service itself, such as where it listens; never about a person."""

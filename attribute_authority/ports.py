@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from attribute_authority.domain.entity import Entity
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
 from attribute_authority.domain.link import KnownSubject, Link, NewLink
+from attribute_authority.domain.linking import Completion, DueRevocation, Grant, HeldGrant, Standing
 from attribute_authority.errors import Conflict
 
 Clock = Callable[[], datetime]
@@ -64,7 +65,10 @@ class LinkStore(SubjectFinder, Protocol):
         ...
 
     def withdraw_link(self, link_id: int, now: datetime) -> Link | None:
-        """Withdraw a link: from this instant on it is released to nobody. None where no such link is in force. Raises CouldNotAsk."""
+        """Withdraw a link: from this instant on it is released to nobody, and what ORCID granted for it is due for revocation.
+
+        None where no such link is in force. Raises CouldNotAsk.
+        """
         ...
 
     def find_links(self, identifier: Identifier | None = None, orcid: OrcidId | None = None, withdrawn: bool = False) -> Iterator[Link]:
@@ -84,4 +88,124 @@ class EntityDirectory(Protocol):
 
     def find_entity(self, entity_id: str, now: datetime) -> Entity | None:
         """Return the entity, or None where it is unknown or its metadata has expired at `now`. Raises CouldNotAsk."""
+        ...
+
+
+class StateKeeper(Protocol):
+    """Keeps what the companion page must remember between two requests, for every worker and node that shares the database.
+
+    A `key` is a digest of something that only the browser or the partner knows; `content` is sealed. Expired content is never returned.
+    """
+
+    def keep(self, key: str, content: bytes, expires_at: datetime) -> None:
+        """Store the content, in place of what was there. Raises CouldNotAsk."""
+        ...
+
+    def read(self, key: str, now: datetime) -> bytes | None:
+        """Return the content, or None where there is none that is still valid. Raises CouldNotAsk."""
+        ...
+
+    def take(self, key: str, now: datetime) -> bytes | None:
+        """Remove the content and return it; of several that take it at once one gets it, the others None. Raises CouldNotAsk."""
+        ...
+
+    def forget_expired_states(self, now: datetime) -> int:
+        """Drop what expired before `now`; returns how many. Raises CouldNotAsk."""
+        ...
+
+
+class AttemptCounter(Protocol):
+    """Counts attempts across workers and nodes."""
+
+    def count_attempt(self, bucket: str, expires_at: datetime) -> int:
+        """Add one attempt to a bucket that may be forgotten from `expires_at` on; returns how many it holds now. Raises CouldNotAsk."""
+        ...
+
+    def forget_expired_attempts(self, now: datetime) -> int:
+        """Drop buckets that expired before `now`; returns how many. Raises CouldNotAsk."""
+        ...
+
+
+class LinkingStore(Protocol):
+    """Keeps what a linking brings; every method is one transaction."""
+
+    def recognise(
+        self, home_organisation: EntityId, identifiers: tuple[Identifier, ...], environment: Environment, now: datetime
+    ) -> Standing | None:
+        """Find the subject that the identifiers name, give it those that it did not have yet, and tell how it stands.
+
+        None where none of the identifiers is known; nothing is stored then.
+        Raises SubjectsDiffer where they name several subjects or one of another home organisation, CouldNotAsk.
+        """
+        ...
+
+    def check_completion(self, new: NewLink, replaces: int | None) -> None:
+        """Raise the Conflict that `complete` would raise; stores nothing. Raises CouldNotAsk."""
+        ...
+
+    def hold_grant(self, held: HeldGrant) -> None:
+        """Store a grant that no link has claimed yet. Raises CouldNotAsk."""
+        ...
+
+    def complete(self, completion: Completion) -> Link:
+        """Store link, identifiers and consent, and have the link claim the grant; the same link again adds the consent and the grant alone.
+
+        Earlier grants of the subject in that environment become due for revocation. Where `replaces` is given, that link is withdrawn.
+        Raises OrcidTaken, OtherOrcidLinked (also where `replaces` is not the subject's link in force) and SubjectsDiffer as
+        `LinkStore.add_link` would, FormOver where the held grant is not there or claimed already, CouldNotAsk.
+        Whatever is raised, nothing is stored.
+        """
+        ...
+
+    def withdraw(self, link_id: int, now: datetime) -> Link | None:
+        """Withdraw a link, and make its grants due for revocation. None where no such link is in force. Raises CouldNotAsk."""
+        ...
+
+    def give_up_grant(self, grant_id: str, now: datetime) -> None:
+        """Make a held grant due for revocation, unless a link has claimed it. Raises CouldNotAsk."""
+        ...
+
+    def claim_revocations(self, now: datetime, lease: timedelta, limit: int) -> tuple[DueRevocation, ...]:
+        """Return grants that are due at `now` and not leased, and lease them until `now` + `lease`. Raises CouldNotAsk."""
+        ...
+
+    def record_revoked(self, grant_id: str, now: datetime) -> None:
+        """Note that a grant was revoked, and erase its sealed tokens. Raises CouldNotAsk."""
+        ...
+
+    def record_revocation_failure(self, grant_id: str, retry_at: datetime) -> None:
+        """Note that a revocation failed, to be tried again from `retry_at` on. Raises CouldNotAsk."""
+        ...
+
+
+class Registry(Protocol):
+    """The ORCID registry as an OAuth 2.0 authorization server and OpenID provider."""
+
+    @property
+    def sign_out_url(self) -> str:
+        """Where a person signs out at the registry."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of the registry's pages."""
+        ...
+
+    def authorize_url(self, redirect_uri: str, state: str, nonce: str, language: str) -> str:
+        """Return the address that the browser is sent to (RFC 6749 section 4.1.1); `language` is fi, sv or en."""
+        ...
+
+    def exchange(self, code: str, redirect_uri: str, nonce: str | None, now: datetime) -> Grant:
+        """Exchange a code, once, and return what was granted after every check of the id_token (OpenID Connect Core 3.1.3.7).
+
+        `nonce` is None only where the researcher came from ORCID by itself.
+        Raises RegistryRefused, RecordClosed, RegistryUnavailable; the code must not be tried again after any of them.
+        """
+        ...
+
+    def revoke(self, response: str) -> None:
+        """Revoke every token of a token response (RFC 7009); tokens that are not valid any more are no failure.
+
+        Raises RegistryUnavailable.
+        """
         ...

@@ -17,6 +17,8 @@ from attribute_authority.errors import InvalidIdentifier
 
 _SQLITE: Final = "sqlite:///"
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _EMAIL: Final = re.compile(r"[^@\s:]+@[^@\s]+")
 
 
@@ -39,9 +41,31 @@ def parse_web_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def parse_page_address(text: str) -> str:
+    """Check an address that only browsers use: https, or plain http on this very machine, for demonstrations. Raises ValueError."""
+    if is_loopback_http(text) and not any(sign in text for sign in "?#@") and text.isascii() and text.isprintable() and " " not in text:
+        return text.rstrip("/")
+    return parse_web_address(text)
+
+
+def is_loopback_http(text: str) -> bool:
+    """Whether an address is plain http on this very machine."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme == "http" and parts.hostname in _LOOPBACK and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _header_name(text: str) -> str:
     if not _HEADER_NAME.fullmatch(text):
         raise ValueError("expected the name of an HTTP header")
+    return text
+
+
+def _scope(text: str) -> str:
+    if not _SCOPE.fullmatch(text):
+        raise ValueError("expected an OAuth scope without spaces, such as openid or /read-limited")
     return text
 
 
@@ -98,6 +122,8 @@ def _file_of_sqlite(url: str, info: ValidationInfo) -> str:
 Language = Literal["fi", "sv", "en"]
 EntityIdText = Annotated[str, AfterValidator(_entity_id)]
 WebAddress = Annotated[str, AfterValidator(parse_web_address)]
+PageAddress = Annotated[str, AfterValidator(parse_page_address)]
+OauthScope = Annotated[str, AfterValidator(_scope)]
 FilePath = Annotated[Path, BeforeValidator(_beside_configuration)]
 Port = Annotated[int, integer(0, 65535)]
 EmailAddress = Annotated[str, AfterValidator(_email)]

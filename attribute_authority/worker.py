@@ -1,18 +1,13 @@
 """One worker of `serve`: the doors on a reactor, re-reading what may change on SIGHUP, finishing what is in hand on SIGTERM."""
 
 import gc
-import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
-from twisted.internet.defer import DeferredList
-from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import LoopingCall
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.threadpool import ThreadPool
@@ -20,15 +15,14 @@ from twisted.python.threadpool import ThreadPool
 from attribute_authority.assembly import index_file, load_tls, make_client_keys, make_query_door, open_link_store, own_metadata, present
 from attribute_authority.errors import AuthorityError, CouldNotAsk
 from attribute_authority.events import EventLog
+from attribute_authority.process import Process
 from attribute_authority.saml.metadata_index import SqliteEntityDirectory
 from attribute_authority.settings import Settings, read_settings
 from attribute_authority.web.back_channel import AttributeQueryResource, Inline, MetadataResource, OnPool, Runner, back_channel_root
 from attribute_authority.web.health import operations_root
 from attribute_authority.web.http import BoundedSite
-from attribute_authority.web.lifeline import Lifeline
 from attribute_authority.web.tls import TlsServer
 
-_DRAIN_SECONDS: Final = 10.0
 _FORGETTING_SECONDS: Final = 60.0
 _FORGETTING_MARGIN: Final = timedelta(seconds=1)
 
@@ -59,9 +53,7 @@ class Worker:
         self._settings = read_settings(handed.config)
         self._store = open_link_store(self._settings)
         self._directory = SqliteEntityDirectory(index_file(self._settings))
-        self._sites: list[BoundedSite] = []
-        self._ports: list[Any] = []
-        self._stopping = False
+        self._process = Process(reactor, handed.lifeline, self.reload)
         self._load(self._settings)
 
     def listen(self) -> None:
@@ -70,16 +62,14 @@ class Worker:
         root = back_channel_root(query, MetadataResource(lambda: self._metadata))
         limits, tls = self._settings.back_channel, self._handed.tls
         site = BoundedSite(root, self._reactor, timeout=limits.request_timeout, max_body_bytes=limits.max_body_bytes)
-        self._open(self._handed.back_channel, site, site if tls is None else TLSMemoryBIOFactory(tls, False, site, self._reactor))
+        self._process.open(self._handed.back_channel, site, None if tls is None else TLSMemoryBIOFactory(tls, False, site, self._reactor))
         health = BoundedSite(operations_root(self._reasons), self._reactor, timeout=limits.request_timeout, max_body_bytes=0)
-        self._open(self._handed.operations, health, health)
+        self._process.open(self._handed.operations, health)
 
     def run(self) -> None:
         """Serve until SIGTERM, or until the supervisor at the other end of the lifeline is gone."""
-        self._reactor.addReader(Lifeline(self._handed.lifeline, self.stop))
         LoopingCall(self._forget).start(_FORGETTING_SECONDS, now=False)
-        self._reactor.callWhenRunning(self._handle_signals)
-        self._reactor.run(installSignalHandlers=False)
+        self._process.run()
         self._store.close()
 
     def reload(self) -> None:
@@ -96,25 +86,10 @@ class Worker:
         self._directory.reopen()
         self._events.operation("reloaded")
 
-    def stop(self) -> None:
-        """Take no new connections, finish what is in hand, then end."""
-        if self._stopping:
-            return
-        self._stopping = True
-        for port in self._ports:
-            port.stopListening()
-        drained = DeferredList([site.drain() for site in self._sites])
-        drained.addTimeout(_DRAIN_SECONDS, self._reactor, lambda *_: None)
-        drained.addBoth(lambda _: self._reactor.stop())
-
     def _load(self, settings: Settings) -> None:
         metadata = own_metadata(settings)
         self._door = make_query_door(settings, self._store, self._store, self._directory, self._events)
         self._metadata = metadata
-
-    def _open(self, bound: socket.socket, site: BoundedSite, factory: IProtocolFactory) -> None:
-        self._sites.append(site)
-        self._ports.append(self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory))
 
     def _runner(self) -> Runner:
         if self._store.is_local:
@@ -142,14 +117,6 @@ class Worker:
             self._store.forget_expired(present() - _FORGETTING_MARGIN)
         except CouldNotAsk as failure:
             self._events.fault("forgetting-failed", cause=failure.cause)
-
-    def _handle_signals(self) -> None:
-        for number, action in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
-            signal.signal(number, partial(self._on_signal, action))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
-
-    def _on_signal(self, action: Callable[[], None], _number: int, _frame: FrameType | None) -> None:
-        self._reactor.callFromThread(action)
 
 
 def run_worker(handed: Handed) -> None:

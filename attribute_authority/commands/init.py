@@ -71,6 +71,7 @@ def _plan(entity_id: str, base_url: str) -> Mapping[str, _File]:
     host, port = address.hostname or "localhost", address.port or 443
     hosts = tuple(dict.fromkeys((host, "localhost", "127.0.0.1")))
     signing, tls, self_test = make_key(host, now), make_key(host, now, hosts), make_key(f"self-test.{host}"[:64], now)
+    encryption = make_key(host, now)
     requester = f"{entity_id}/self-test"
     template = Template(files("attribute_authority.commands").joinpath("authority.toml.template").read_text(encoding="utf-8"))
     config = template.substitute(entity_id=_toml(entity_id), base_url=_toml(base_url), port=port, self_test=_toml(requester))
@@ -80,6 +81,9 @@ def _plan(entity_id: str, base_url: str) -> Mapping[str, _File]:
         "keys/signing.crt": _File(signing.certificate, _PUBLIC),
         "keys/tls.key": _File(tls.key, _PRIVATE),
         "keys/tls.crt": _File(tls.certificate, _PUBLIC),
+        "keys/encryption.key": _File(encryption.key, _PRIVATE),
+        "keys/encryption.crt": _File(encryption.certificate, _PUBLIC),
+        "keys/sealing.key": _File(secrets.token_bytes(32), _PRIVATE),
         "keys/pseudonym.key": _File(secrets.token_bytes(32), _PRIVATE),
         "self-test/requester.key": _File(self_test.key, _PRIVATE),
         "self-test/requester.crt": _File(self_test.certificate, _PUBLIC),

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -13,12 +14,17 @@ from attribute_authority.assembly import load_tls
 from attribute_authority.errors import FaultyConfiguration
 from attribute_authority.events import EventLog
 from attribute_authority.serving import Address, Supervisor, bind, listening_url
-from attribute_authority.settings import Settings, read_settings
+from attribute_authority.settings import CompanionSettings, Settings, read_settings
 from attribute_authority.worker import Handed, run_worker
 
 
 @click.command()
-@click.option("--workers", type=click.IntRange(1, 256), default=None, help="Processes that answer; otherwise one per processor.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=None,
+    help="Processes that answer queries, one per processor by default; companion.workers are beside them.",
+)
 @click.pass_obj
 def serve(config: Path, /, workers: int | None) -> None:
     """Run the authority until SIGTERM; SIGHUP re-reads configuration, keys, release rules and metadata."""
@@ -28,10 +34,14 @@ def serve(config: Path, /, workers: int | None) -> None:
     tls = load_tls(settings)
     back_channel = bind(Address(settings.back_channel.host, settings.back_channel.port), count)
     operations = bind(Address(settings.operations.host, settings.operations.port), count)
-    _announce(settings, back_channel[0], operations[0], events)
+    pages = _bind_pages(settings.companion)
+    _announce(settings, back_channel[0], operations[0], pages, events)
 
     def run(number: int, lifeline: int) -> None:
-        run_worker(Handed(config, events, back_channel[number], operations[number], tls, lifeline))
+        if number >= count:
+            _run_pages(config, events, pages[number - count], lifeline)
+        else:
+            run_worker(Handed(config, events, back_channel[number], operations[number], tls, lifeline))
 
     def reload() -> None:
         prepare_in_child(config, events)
@@ -40,7 +50,7 @@ def serve(config: Path, /, workers: int | None) -> None:
         if tls is not None and renewed is not None:
             tls.replace(renewed)
 
-    Supervisor(count, run, reload, events).run()
+    Supervisor(count + len(pages), run, reload, events).run()
     events.operation("stopped")
 
 
@@ -57,7 +67,22 @@ def prepare_in_child(config: Path, events: EventLog) -> None:
     events.operation("metadata", entities=report["entities"])
 
 
-def _announce(settings: Settings, back_channel: socket.socket, operations: socket.socket, events: EventLog) -> None:
+def _bind_pages(companion: CompanionSettings | None) -> tuple[socket.socket, ...]:
+    return () if companion is None else bind(Address(companion.host, companion.port), companion.workers)
+
+
+def _run_pages(config: Path, events: EventLog, door: socket.socket, lifeline: int) -> None:
+    # Only here, after the fork: workers of the back channel carry nothing of the pages.
+    from attribute_authority.companion_worker import HandedCompanion, run_companion_worker
+
+    run_companion_worker(HandedCompanion(config, events, door, lifeline))
+
+
+def _announce(
+    settings: Settings, back_channel: socket.socket, operations: socket.socket, pages: Sequence[socket.socket], events: EventLog
+) -> None:
     scheme = "http" if settings.back_channel.tls is None else "https"
     events.operation("listening", door="back_channel", url=listening_url(back_channel, scheme))
     events.operation("listening", door="operations", url=listening_url(operations, "http"))
+    for door in pages[:1]:
+        events.operation("listening", door="companion", url=listening_url(door, "http"))

@@ -1,111 +1,86 @@
-"""`demo`: an authority with one link, queried like a service provider would."""
+"""`demo`: the whole federation on localhost, for a newcomer with a browser, or walked through without one."""
 
-import random
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Final
 
 import click
 import requests
 
-from attribute_authority.commands.init import make_authority
-from attribute_authority.errors import CouldNotAsk
+from attribute_authority.demo.authority import command
+from attribute_authority.demo.browser import Browser
+from attribute_authority.demo.federation import Federation, demo_federation
+from attribute_authority.demo.walk import PERSON, tell, walk
 
-_IDENTITY_PROVIDER = "https://idp.uni.example/idp"
-_PERSON = "eppn=josiah@uni.example"
-_STRANGER = "eppn=nobody@uni.example"
-_ORCID = "0000-0002-1825-0097"
-_POLL_SECONDS = 0.05
-# Below those that the system gives to outgoing connections, one of which might take a free port before we do.
-_PORTS = range(20_000, 32_000)
-_READY_SECONDS = 60
-_ANSWER_SECONDS = 5
+_ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="End after the walk; otherwise the authority stays until Ctrl-C.")
+@click.option("--once", is_flag=True, help="Walk through everything without a browser, print each step, and end.")
 def demo(once: bool) -> None:
-    """Start an authority on localhost with one linked person, and query it."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    """Start the authority and a small federation around it on localhost, and link an ORCID iD there."""
+    for number in _ENDS:
         # Killed, without its terminal, or started where Ctrl-C is ignored: neither the authority nor its keys may stay behind.
-        signal.signal(number, signal.default_int_handler)
-    with TemporaryDirectory(prefix="attribute-authority-demo-") as directory:
-        back_channel, operations = _free_ports()
-        base_url = f"https://localhost:{back_channel}"
-        config = make_authority(Path(directory) / "authority", f"{base_url}/orcid", base_url)
-        _narrow(config, operations)
-        click.echo(f"1. A fresh authority, with one linked person: {config}")
-        _run(config, "link", "add", "--orcid", _ORCID, "--idp", _IDENTITY_PROVIDER, "--id", _PERSON)
-        with _serving(config, operations):
-            click.echo(f"2. It listens at {base_url}. A service provider asks, signed, about the person:")
-            _run(config, "query", "--id", _PERSON)
-            click.echo("3. It asks about somebody unknown; the answer says no more than that there is no iD:")
-            _run(config, "query", "--id", _STRANGER)
-            click.echo("4. Why the first answer is what it is, which only we can see:")
-            _run(config, "explain", "--requester", f"{base_url}/orcid/self-test", "--id", _PERSON)
-            if not once:
-                _stay(f"It goes on until Ctrl-C. Try: {' '.join(_command(config, ('query', '--id', _PERSON)))}")
-
-
-def _free_ports() -> tuple[int, int]:
-    free = (port for port in random.sample(_PORTS, len(_PORTS)) if _is_free(port))
-    return next(free), next(free)
-
-
-def _is_free(port: int) -> bool:
-    try:
-        with socket.create_server(("127.0.0.1", port)):
-            return True
-    except OSError:
-        return False
-
-
-def _narrow(config: Path, operations: int) -> None:
-    text = config.read_text(encoding="utf-8").replace('host = "0.0.0.0"', 'host = "127.0.0.1"')
-    config.write_text(text.replace("port = 9090", f"port = {operations}"), encoding="utf-8")
-
-
-def _command(config: Path, arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "attribute_authority", "--config", str(config), *arguments]
-
-
-def _run(config: Path, *arguments: str) -> None:
-    click.echo(f"   $ attribute-authority {' '.join(arguments)}")
-    done = subprocess.run(_command(config, arguments), capture_output=True, text=True, check=False)
-    click.echo("".join(f"     {line}\n" for line in (done.stdout + done.stderr).splitlines()), nl=False)
-    if done.returncode != 0:
-        raise CouldNotAsk(f"the step ended with exit code {done.returncode}")
-
-
-@contextmanager
-def _serving(config: Path, operations: int) -> Iterator[None]:
-    log = config.parent / "serve.log"
-    with log.open("wb") as stream, subprocess.Popen(_command(config, ("serve", "--workers", "1")), stderr=stream) as server:
+        signal.signal(number, _end)
+    started = time.perf_counter()
+    with TemporaryDirectory(prefix="attribute-authority-demo-") as directory, demo_federation(Path(directory)) as federation:
         try:
-            deadline = time.monotonic() + _READY_SECONDS
-            while not _is_ready(operations):
-                if server.poll() is not None or time.monotonic() > deadline:
-                    raise CouldNotAsk(f"the authority did not start:\n{log.read_text(encoding='utf-8')}")
-                time.sleep(_POLL_SECONDS)
-            yield
+            tell(click.echo, 1, "The federation and the authority are up", time.perf_counter() - started)
+            if once:
+                walk(Browser(requests.Session(), "en"), federation, click.echo, time.perf_counter)
+            else:
+                _stay(federation)
         finally:
-            server.send_signal(signal.SIGTERM)
+            _end_undisturbed()
 
 
-def _is_ready(operations: int) -> bool:
-    try:
-        return requests.get(f"http://127.0.0.1:{operations}/health/ready", timeout=_ANSWER_SECONDS).ok
-    except (requests.ConnectionError, requests.Timeout):
-        return False
+def _end(_number: int, _frame: FrameType | None) -> None:
+    _end_undisturbed()
+    raise KeyboardInterrupt
 
 
-def _stay(message: str) -> None:
+def _end_undisturbed() -> None:
+    # Ending takes a moment, and whoever is impatient must not end that.
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _stay(federation: Federation) -> None:
     with suppress(KeyboardInterrupt):
-        click.echo(message)
+        click.echo(_guide(federation))
         signal.pause()
+
+
+def _guide(federation: Federation) -> str:
+    university = federation.organisations[0]
+    return f"""
+Everything is on this computer, and nobody in it is real. There are no passwords.
+
+  1. Open {federation.companion_url}
+     Sign in with the {university.names["en"]} as Aino Virtanen, connect her iD at the simulated ORCID, and agree.
+  2. Open {federation.service_url}
+     Sign in as Aino Virtanen too: the service gets her ORCID iD from the attribute authority.
+  3. Unlink the iD where you linked it, and press "Ask again" at the service: it gets nothing any more.
+
+     ORCID (a simulator)   {federation.registry_url}
+     {university.names["en"]:<21} {university.base_url}
+     Configuration         {federation.config}
+
+For operators, in another terminal:
+  {_line(federation, "query", "--id", PERSON)}
+  {_line(federation, "explain", "--requester", federation.service_entity_id, "--id", PERSON)}
+
+It goes on until Ctrl-C, which removes everything."""
+
+
+def _line(federation: Federation, *arguments: str) -> str:
+    return " ".join(_quoted(command(federation.config, arguments)))
+
+
+def _quoted(words: Sequence[str]) -> Sequence[str]:
+    return [word if word.isascii() and " " not in word else f"'{word}'" for word in words]

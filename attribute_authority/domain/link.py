@@ -12,6 +12,7 @@ class LinkSource(StrEnum):
 
     MANUAL = "manual"
     IMPORT = "import"
+    COMPANION = "companion"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -25,7 +26,7 @@ from attribute_authority.saml.metadata_reader import Affiliation
 if TYPE_CHECKING:
     from attribute_authority.ports import EntityDirectory
 
-_FORMAT = 1
+_FORMAT = 2
 _SCHEMA = f"""
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
@@ -69,28 +70,31 @@ class _Kept:
 
 
 class SqliteEntityDirectory:
-    """Reads an index file; opened with the first question, so that it may be made before a worker forks."""
+    """Reads an index file; opened with the first question, so that it may be made before a worker forks. Threads may share it."""
 
     def __init__(self, path: Path, kept_entities: int = 1024) -> None:
         self._path = path
         self._capacity = kept_entities
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._connection: sqlite3.Connection | None = None
+        self._lock = Lock()
 
     def find_entity(self, entity_id: str, now: datetime) -> Entity | None:
         """Return the entity, or None where it is unknown or expired. Raises CouldNotAsk where the index cannot be read."""
-        kept = self._kept.get(entity_id)
-        if kept is not None and _is_valid(kept.fresh_until, now):
-            self._kept.move_to_end(entity_id)
-            return kept.entity
-        return self._look_up(entity_id, now)
+        with self._lock:
+            kept = self._kept.get(entity_id)
+            if kept is not None and _is_valid(kept.fresh_until, now):
+                self._kept.move_to_end(entity_id)
+                return kept.entity
+            return self._look_up(entity_id, now)
 
     def reopen(self) -> None:
         """Forget everything; the next question opens the file that then has the index's name."""
-        self._kept.clear()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._lock:
+            self._kept.clear()
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def _look_up(self, entity_id: str, now: datetime) -> Entity | None:
         self._kept.pop(entity_id, None)
@@ -214,14 +218,22 @@ def _is_valid(valid_until: datetime | None, now: datetime) -> bool:
 def _encode(entity: Entity) -> str:
     record = {
         "roles": sorted(entity.roles),
-        "keys": [b64encode(key).decode() for key in entity.querying_keys],
+        "keys": _texts_of(entity.querying_keys),
         "attributes": _names_by_format(entity.requested_attributes),
         "categories": sorted(entity.entity_categories),
         "authority": entity.registration_authority,
         "scopes": [(scope.value, scope.regexp) for scope in entity.scopes],
         "until": None if entity.valid_until is None else entity.valid_until.isoformat(),
+        # Most identity providers are nothing else: their keys are the same in both places, and need not stand twice.
+        "asserting": None if entity.asserting_keys == entity.querying_keys else _texts_of(entity.asserting_keys),
+        "sign_on": entity.sign_on_url,
+        "names": entity.display_names,
     }
     return _WRITE_JSON(record)
+
+
+def _texts_of(keys: Iterable[bytes]) -> list[str]:
+    return [b64encode(key).decode() for key in keys]
 
 
 def _names_by_format(attributes: Iterable[AttributeName]) -> dict[str, list[str]]:
@@ -234,16 +246,20 @@ def _names_by_format(attributes: Iterable[AttributeName]) -> dict[str, list[str]
 def _decode(entity_id: EntityId, record: dict[str, Any], affiliations: dict[str, str | None], now: datetime) -> _Kept:
     expiries = {EntityId(name): _instant(until) for name, until in affiliations.items()}
     current = {name: until for name, until in expiries.items() if _is_valid(until, now)}
+    keys = tuple(map(b64decode, record["keys"]))
     entity = Entity(
         entity_id=entity_id,
         roles=frozenset(map(Role, record["roles"])),
-        querying_keys=tuple(map(b64decode, record["keys"])),
+        querying_keys=keys,
         requested_attributes=frozenset(AttributeName(name, form) for form, names in record["attributes"].items() for name in names),
         entity_categories=frozenset(record["categories"]),
         registration_authority=record["authority"],
         affiliations=frozenset(current),
         scopes=tuple(Scope(value, regexp) for value, regexp in record["scopes"]),
         valid_until=_instant(record["until"]),
+        asserting_keys=keys if record["asserting"] is None else tuple(map(b64decode, record["asserting"])),
+        sign_on_url=record["sign_on"],
+        display_names=tuple((language, name) for language, name in record["names"]),
     )
     instants = (until for until in (entity.valid_until, *current.values()) if until is not None)
     return _Kept(entity, min(instants, default=None))

@@ -17,8 +17,10 @@ from attribute_authority.domain.entity import AttributeName, Entity, Role, Scope
 from attribute_authority.domain.identifiers import EntityId, parse_entity_id
 from attribute_authority.errors import OperatorError
 from attribute_authority.saml.metadata_keys import KeyReader
+from attribute_authority.saml.metadata_names import read_display_names
 from attribute_authority.saml.metadata_signature import verify_root_signature
 from attribute_authority.saml.namespaces import (
+    BINDING_HTTP_REDIRECT,
     ENTITY_CATEGORY,
     MD,
     MDATTR,
@@ -45,6 +47,7 @@ _ROLES = {
     _QUERIER: Role.ATTRIBUTE_QUERIER,
     f"{{{MD}}}IDPSSODescriptor": Role.IDENTITY_PROVIDER,
 }
+_SINGLE_SIGN_ON = f"{{{MD}}}SingleSignOnService"
 _SERVICE = f"{{{MD}}}AttributeConsumingService"
 _REQUESTED = f"{{{MD}}}RequestedAttribute"
 _ENTITY_ATTRIBUTES = f"{{{MDATTR}}}EntityAttributes"
@@ -53,6 +56,7 @@ _ATTRIBUTE_VALUE = f"{{{SAML}}}AttributeValue"
 _REGISTRATION = f"{{{MDRPI}}}RegistrationInfo"
 _SCOPE = f"{{{SHIBMD}}}Scope"
 _MEMBER = f"{{{MD}}}AffiliateMember"
+_WEB_ADDRESS = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?")
 _IDS = tuple(etree.XPath(f"//@{name}", smart_strings=False) for name in ("ID", "Id", "id", "xml:id"))
 
@@ -157,6 +161,9 @@ class _EntityReader:
             scopes=self._scopes(signing_in, extensions),
             # A role that ends early takes the whole entity with it until the source is read again: the safe side.
             valid_until=_earliest(descriptor.valid_until, *(role.valid_until for _, role in roles)),
+            asserting_keys=self._keys(signing_in),
+            sign_on_url=self._sign_on_url(signing_in),
+            display_names=read_display_names(descriptor.element, [role.element for role in (*signing_in, *asking)]),
         )
 
     def _valid_roles(self, entity: _Descriptor) -> Iterator[tuple[Role, _Descriptor]]:
@@ -177,6 +184,17 @@ class _EntityReader:
                 else:
                     found[key] = None
         return tuple(found)
+
+    def _sign_on_url(self, roles: list[_Descriptor]) -> str | None:
+        """Return the first place for an AuthnRequest by HTTP-Redirect; browsers are sent there, so it must be a web address."""
+        for role in roles:
+            for service in role.element.iterchildren(_SINGLE_SIGN_ON):
+                if service.get("Binding") == BINDING_HTTP_REDIRECT:
+                    location = service.get("Location", "")
+                    if _WEB_ADDRESS.fullmatch(location):
+                        return location
+                    self.warn(f"{self.name}: a SingleSignOnService was left out: {location!r} is no web address")
+        return None
 
     def _scopes(self, roles: list[_Descriptor], extensions: _Element | None) -> tuple[Scope, ...]:
         if not roles:

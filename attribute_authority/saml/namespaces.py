@@ -11,6 +11,7 @@ MDUI = "urn:oasis:names:tc:SAML:metadata:ui"
 MDRPI = "urn:oasis:names:tc:SAML:metadata:rpi"
 MDATTR = "urn:oasis:names:tc:SAML:metadata:attribute"
 ALG = "urn:oasis:names:tc:SAML:metadata:algsupport"
+IDPDISC = "urn:oasis:names:tc:SAML:profiles:SSO:idp-discovery-protocol"
 QUERY_EXT = "urn:oasis:names:tc:SAML:metadata:ext:query"
 SHIBMD = "urn:mace:shibboleth:metadata:1.0"
 DS = "http://www.w3.org/2000/09/xmldsig#"
@@ -25,6 +26,8 @@ SOAP12 = "http://www.w3.org/2003/05/soap-envelope"
 
 # Protocol, binding, profiles
 PROTOCOL = SAMLP
+BINDING_HTTP_POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+BINDING_HTTP_REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 BINDING_SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
 PROFILE_QUERY = "urn:oasis:names:tc:SAML:2.0:profiles:query"
 PROFILE_ATTRIBUTE_BASIC = "urn:oasis:names:tc:SAML:2.0:profiles:attribute:basic"
@@ -50,10 +53,16 @@ SUBJECT_ID = "urn:oasis:names:tc:SAML:attribute:subject-id"
 PAIRWISE_ID = "urn:oasis:names:tc:SAML:attribute:pairwise-id"
 EPPN_OID_URN = "urn:oid:1.3.6.1.4.1.5923.1.1.1.6"
 UNIQUE_ID_OID_URN = "urn:oid:1.3.6.1.4.1.5923.1.1.1.13"
+TARGETED_ID_OID_URN = "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"
 EDU_PERSON_ORCID = "urn:oid:1.3.6.1.4.1.5923.1.1.1.16"
 EDU_PERSON_ORCID_FRIENDLY_NAME = "eduPersonOrcid"
+DISPLAY_NAME = "urn:oid:2.16.840.1.113730.3.1.241"
+COMMON_NAME = "urn:oid:2.5.4.3"
+SURNAME = "urn:oid:2.5.4.4"
+GIVEN_NAME = "urn:oid:2.5.4.42"
 
 # Attributes of an entity
+SUBJECT_ID_REQUIREMENT = "urn:oasis:names:tc:SAML:profiles:subject-id:req"
 ENTITY_CATEGORY = "http://macedir.org/entity-category"
 
 # Subject confirmation (profiles 3)

@@ -1,9 +1,9 @@
 """Checking an enveloped XML signature: the shape first, then libxmlsec1 over the very tree that was parsed.
 
-The shape follows what OpenSAML demands of a SAML signature (core 5.4), tightened where the standard allows it: exactly one
-Signature in the document, direct child of what it signs, one Reference `#ID` to its own parent, enveloped and exclusive
-canonicalisation as the only transforms, no Object, IDs unique, algorithms from a list. Keys are given by the caller, from
-metadata; KeyInfo is never looked at.
+The shape follows what OpenSAML demands of a SAML signature (core 5.4), tightened where the standard allows it: no Signature
+in the document that the caller does not know of, each a direct child of what it signs, one Reference `#ID` to its own parent,
+enveloped and exclusive canonicalisation as the only transforms, no Object, IDs unique, algorithms from a list. Keys are given
+by the caller, from metadata; KeyInfo is never looked at.
 """
 
 from collections.abc import Sequence
@@ -35,16 +35,22 @@ _TRANSFORMS: Final = f"{{{ns.DS}}}Transforms"
 _TRANSFORM: Final = f"{{{ns.DS}}}Transform"
 _DIGEST_METHOD: Final = f"{{{ns.DS}}}DigestMethod"
 _DIGEST_VALUE: Final = f"{{{ns.DS}}}DigestValue"
+_INCLUSIVE_NAMESPACES: Final = f"{{{ns.EXC_C14N}}}InclusiveNamespaces"
 _ALL_SIGNATURES: Final = etree.XPath("//ds:Signature", namespaces={"ds": ns.DS})
 _ALL_IDS: Final = etree.XPath("//@ID | //@Id | //@id | //@iD | //@xml:id", smart_strings=False)
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedAlgorithms:
-    """Signature and digest algorithms that are accepted, by URI; SHA-1 only where the operator says so."""
+    """Signature and digest algorithms that are accepted, by URI; SHA-1 only where the operator says so.
+
+    With `prefix_lists` a transform may name prefixes to canonicalise inclusively, as OpenSAML does in what identity providers
+    sign: more is covered by that, never less (Exclusive XML Canonicalization 1.0 section 4).
+    """
 
     signatures: frozenset[str] = SIGNATURE_ALGORITHMS
     digests: frozenset[str] = DIGEST_ALGORITHMS
+    prefix_lists: bool = False
 
     @classmethod
     def with_sha1(cls) -> "AllowedAlgorithms":
@@ -52,11 +58,21 @@ class AllowedAlgorithms:
         return cls(SIGNATURE_ALGORITHMS | SHA1_SIGNATURE_ALGORITHMS, DIGEST_ALGORITHMS | SHA1_DIGEST_ALGORITHMS)
 
 
-def verify_enveloped(signed: etree._Element, signature: etree._Element, keys: Sequence[bytes], allowed: AllowedAlgorithms) -> str:
+def verify_enveloped(
+    signed: etree._Element,
+    signature: etree._Element,
+    keys: Sequence[bytes],
+    allowed: AllowedAlgorithms,
+    others: Sequence[etree._Element] = (),
+) -> str:
     """Verify that `signature` covers `signed`, its parent, with one of `keys` (DER SubjectPublicKeyInfo).
 
+    `others` are the further Signatures of the document, each of which the caller verifies as well.
     Returns the signature algorithm. Raises Denied with the reason otherwise.
     """
+    signatures = _found(_ALL_SIGNATURES, signed)
+    if {signature, *others} != set(signatures) or signature.getparent() is not signed:
+        raise Denied(f"{len(signatures)} Signature elements stand in the message, expected one, a child of what it signs")
     algorithm = _check_shape(signed, signature, allowed)
     if not any(_verifies(signed, signature, key) for key in keys):
         raise Denied(f"the signature ({algorithm}) verifies with none of the {len(keys)} keys in the metadata of the issuer")
@@ -64,9 +80,6 @@ def verify_enveloped(signed: etree._Element, signature: etree._Element, keys: Se
 
 
 def _check_shape(signed: etree._Element, signature: etree._Element, allowed: AllowedAlgorithms) -> str:
-    signatures = _found(_ALL_SIGNATURES, signed)
-    if len(signatures) != 1 or signatures[0] is not signature or signature.getparent() is not signed:
-        raise Denied(f"{len(signatures)} Signature elements stand in the message, expected one, a child of what it signs")
     if has_qualified_attributes(signature):
         raise Denied("an attribute of the Signature has a namespace, which XML Signature knows none of")
     ids = _found(_ALL_IDS, signed)
@@ -86,11 +99,19 @@ def _check_reference(reference: etree._Element, signed: etree._Element, allowed:
     transforms, digest_method, _ = _parts(reference, (_TRANSFORMS, _DIGEST_METHOD, _DIGEST_VALUE))
     steps = [step for step in transforms if isinstance(step.tag, str)]
     algorithms = [step.get("Algorithm") for step in steps]
-    if any(step.tag != _TRANSFORM or len(step) for step in steps) or not 1 <= len(steps) <= 2:
+    if any(step.tag != _TRANSFORM or not _is_plain(step, allowed) for step in steps) or not 1 <= len(steps) <= 2:
         raise Denied("the Transforms are not one or two plain Transform elements")
     if algorithms[0] != ns.ENVELOPED or any(algorithm not in CANONICALISATIONS for algorithm in algorithms[1:]):
         raise Denied(f"the transforms {algorithms} are not enveloped-signature followed by exclusive canonicalisation")
     _check_algorithm(digest_method, allowed.digests)
+
+
+def _is_plain(transform: etree._Element, allowed: AllowedAlgorithms) -> bool:
+    parameters = list(transform)
+    if not parameters:
+        return True
+    is_prefix_list = [parameter.tag for parameter in parameters] == [_INCLUSIVE_NAMESPACES] and not len(parameters[0])
+    return allowed.prefix_lists and is_prefix_list and transform.get("Algorithm") in CANONICALISATIONS
 
 
 def _check_algorithm(method: etree._Element, allowed: frozenset[str]) -> None:

@@ -4,6 +4,7 @@ Text is read whole or refused: an element whose text is broken up by comments or
 different parsers, which has been used to impersonate people (`admin<!---->@example.org`).
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from lxml import etree
@@ -12,14 +13,9 @@ _DOCTYPE: Final = b"<!DOCTYPE"
 _DECLARATION: Final = b"xmlns"
 # What a parser takes in its stride can cost the work behind it the square or the cube of its size: inclusive canonicalisation
 # goes through all namespaces in scope for every element, and each element's name is the whole of its namespace to lxml.
-# The largest query that was seen has some fifty nodes and nine declarations.
-_MAX_NODES: Final = 1000
-_MAX_ATTRIBUTES: Final = 2000
-_MAX_DECLARATIONS: Final = 128
 _MAX_NAMESPACE_LENGTH: Final = 1024
 _IS_OVERSIZED: Final = etree.XPath(
-    f"count(//node()) > {_MAX_NODES} or count(//@*) > {_MAX_ATTRIBUTES}"
-    f" or boolean(//*[string-length(namespace-uri()) > {_MAX_NAMESPACE_LENGTH}])"
+    f"count(//node()) > $nodes or count(//@*) > $attributes or boolean(//*[string-length(namespace-uri()) > {_MAX_NAMESPACE_LENGTH}])"
 )
 _ENCODINGS: Final = frozenset({"utf-8", "ascii", "us-ascii"})
 _PARSER: Final = etree.XMLParser(
@@ -34,22 +30,37 @@ _PARSER: Final = etree.XMLParser(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much markup a message may have: nodes, attributes and namespace declarations."""
+
+    nodes: int
+    attributes: int
+    declarations: int
+
+
+# The largest query that was seen has some fifty nodes and nine declarations.
+QUERY_BOUNDS: Final = Bounds(nodes=1000, attributes=2000, declarations=128)
+# An identity provider may release a hundred values, each with two declarations of its own and white space between them.
+RESPONSE_BOUNDS: Final = Bounds(nodes=4000, attributes=4000, declarations=1000)
+
+
 class NotReadable(ValueError):
     """The bytes are not XML of the kind that is accepted; the text says why."""
 
 
-def parse(document: bytes) -> etree._Element:
+def parse(document: bytes, bounds: Bounds = QUERY_BOUNDS) -> etree._Element:
     """Parse a document and return its root.
 
-    Raises NotReadable for anything but plain UTF-8 XML without a document type, and for more markup than any query has.
+    Raises NotReadable for anything but plain UTF-8 XML without a document type, and for more markup than `bounds` allow.
     """
     if b"\0" in document:
         # No character of XML in UTF-8 has this octet, and every one of UTF-16 and UTF-32 that markup is made of does.
         raise NotReadable("an encoding other than UTF-8 is not accepted")
     if _DOCTYPE in document:
         raise NotReadable("a document type declaration is not accepted")
-    if document.count(_DECLARATION) > _MAX_DECLARATIONS:
-        raise NotReadable(f"more than {_MAX_DECLARATIONS} namespace declarations are not accepted")
+    if document.count(_DECLARATION) > bounds.declarations:
+        raise NotReadable(f"more than {bounds.declarations} namespace declarations are not accepted")
     try:
         root = etree.fromstring(document, _PARSER)
     except etree.XMLSyntaxError as error:
@@ -61,8 +72,8 @@ def parse(document: bytes) -> etree._Element:
     encoding = tree.docinfo.encoding or "utf-8"
     if encoding.lower() not in _ENCODINGS:
         raise NotReadable(f"the encoding {encoding} is not accepted, UTF-8 is")
-    if _IS_OVERSIZED(root):
-        raise NotReadable("there is more markup than any query has")
+    if _IS_OVERSIZED(root, nodes=bounds.nodes, attributes=bounds.attributes):
+        raise NotReadable("there is more markup than any message has")
     return root
 
 

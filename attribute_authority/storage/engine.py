@@ -1,19 +1,20 @@
 """Connections to the database: where it is, how long anything may take, and what its failures mean.
 
 All connections commit every statement by itself; `writing` opens a transaction where several belong together.
-There are two engines, because the answer path and changes to links promise different things:
+There are two engines for the back channel and the command line, because the answer path and changes to links promise different things:
 an answer may lose the record of a message in a power failure (a replay would have to come within the same few seconds),
-a withdrawal may not be lost once it was reported.
+a withdrawal may not be lost once it was reported. The companion page has one of its own: nothing that it reports may be lost,
+and somebody waits for it.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from attribute_authority.errors import CouldNotAsk, OperatorError
@@ -78,7 +79,20 @@ def make_working_engine(url: URL, patience: Patience) -> Engine:
     return _make_postgresql_engine(url, patience.connecting, limits)
 
 
-def _make_sqlite_engine(url: URL, busy: int, synchronous: str) -> Engine:
+def make_pooled_engine(url: URL, patience: Patience, pool_size: int) -> Engine:
+    """Make the engine of the companion page: so many kept connections, short waits, and commits that are on the disk when they return.
+
+    A thread that finds every connection in use waits for one as long as a statement may last.
+    """
+    pool = {"poolclass": QueuePool, "pool_size": pool_size, "max_overflow": 0, "pool_timeout": patience.answering / 1000}
+    if url.drivername == SQLITE:
+        return _make_sqlite_engine(url, patience.busy, "FULL", **pool)
+    limits = {"statement_timeout": patience.answering, "idle_in_transaction_session_timeout": patience.answering}
+    # A server that was restarted, or a firewall, has ended connections that nobody used meanwhile.
+    return _make_postgresql_engine(url, patience.connecting, limits, pool_pre_ping=True, **pool)
+
+
+def _make_sqlite_engine(url: URL, busy: int, synchronous: str, **pool: object) -> Engine:
     # SQLite would make an empty file of a mistyped name; rw refuses.
     address = f"file:{quote(str(url.database))}?mode=rw"
 
@@ -92,10 +106,10 @@ def _make_sqlite_engine(url: URL, busy: int, synchronous: str) -> Engine:
             raise
         return connection
 
-    return _make_engine(url, creator=connect)
+    return _make_engine(url, creator=connect, **pool)
 
 
-def _make_postgresql_engine(url: URL, connecting: int, session: Mapping[str, int | str]) -> Engine:
+def _make_postgresql_engine(url: URL, connecting: int, session: Mapping[str, int | str], **pool: object) -> Engine:
     arguments: dict[str, object] = {
         "application_name": "attribute-authority",
         "connect_timeout": max(2, connecting // 1000),
@@ -109,12 +123,12 @@ def _make_postgresql_engine(url: URL, connecting: int, session: Mapping[str, int
     given = {name: value for name, value in arguments.items() if name not in url.query}
     # What the operator wrote comes last, and the last one wins.
     options = " ".join((ours, *((theirs,) if isinstance(theirs, str) else theirs)))
-    return _make_engine(url, connect_args={**given, "options": options})
+    return _make_engine(url, connect_args={**given, "options": options}, **pool)
 
 
-def _make_engine(url: URL, **how: Callable[[], sqlite3.Connection] | Mapping[str, object]) -> Engine:
+def _make_engine(url: URL, **how: object) -> Engine:
     # Parameters hold personal data, so they may not get into a traceback; connections are kept by whoever wants to keep them.
-    return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool, hide_parameters=True, **how)
+    return create_engine(url, **{"isolation_level": "AUTOCOMMIT", "poolclass": NullPool, "hide_parameters": True, **how})
 
 
 def failure(error: Exception) -> CouldNotAsk:

@@ -10,14 +10,14 @@ from attribute_authority.domain.identifiers import EntityId, Environment, Identi
 from attribute_authority.domain.link import KnownSubject, Link, NewLink
 from attribute_authority.errors import Conflict
 from attribute_authority.ports import LinkStore, ReplayGuard
-from attribute_authority.storage.rules import Owner, check_orcid, find_owner
+from attribute_authority.storage.rules import Owner, check_orcid, find_owner_of_link
 
 
 class MemoryLinkStore:
     """Keeps links in this process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._owners: dict[Identifier, Owner] = {}
         self._links: dict[int, Link] = {}
         self._subjects = 0
@@ -34,7 +34,7 @@ class MemoryLinkStore:
     def add_link(self, new: NewLink) -> Link:
         """Store a link and every identifier of its subject. Raises Conflict."""
         with self._lock:
-            owner = find_owner(new, {identifier: self._owners[identifier] for identifier in new.identifiers if identifier in self._owners})
+            owner = find_owner_of_link(new, self._owners)
             present = self._link_in_force(owner.subject_id, new.environment) if owner else None
             check_orcid(new, present.orcid if present else None, self._holder(new, owner))
             owner = owner or self._make_subject(new)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from attribute_authority.domain.identifiers import EntityId, Identifier, OrcidId
 from attribute_authority.domain.link import NewLink
-from attribute_authority.errors import Conflict
+from attribute_authority.errors import Conflict, OrcidTaken, OtherOrcidLinked, SubjectsDiffer
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,33 +16,49 @@ class Owner:
     home_organisation: EntityId
 
 
-def find_owner(new: NewLink, owners: Mapping[Identifier, Owner]) -> Owner | None:
-    """Return the one subject that the known identifiers of a link name, None where all are new.
+def find_owner(home_organisation: EntityId, owners: Mapping[Identifier, Owner]) -> Owner | None:
+    """Return the one subject that identifiers name, None where all are new; `owners` has those of them that are known.
 
-    Raises Conflict where they name several subjects, or one of another home organisation, or where there is no identifier at all.
+    Raises SubjectsDiffer where they name several subjects, or one of another home organisation.
+    """
+    if len({owner.subject_id for owner in owners.values()}) > 1:
+        claims = ", ".join(f"{identifier} of {_name(owner.subject_id)}" for identifier, owner in owners.items())
+        raise SubjectsDiffer(f"the identifiers belong to different subjects: {claims}")
+    for identifier, owner in owners.items():
+        if owner.home_organisation != home_organisation:
+            raise SubjectsDiffer(f"{identifier} belongs to a subject of {owner.home_organisation}, not of {home_organisation}")
+        return owner
+    return None
+
+
+def find_owner_of_link(new: NewLink, owners: Mapping[Identifier, Owner]) -> Owner | None:
+    """Return the subject that a link is for, None for a new one; `owners` has whatever identifiers are known.
+
+    Raises SubjectsDiffer as `find_owner` does, Conflict where the link has no identifier at all.
     """
     if not new.identifiers:
         raise Conflict("a link needs at least one identifier of the person")
-    if len({owner.subject_id for owner in owners.values()}) > 1:
-        claims = ", ".join(f"{identifier} of {_name(owner.subject_id)}" for identifier, owner in owners.items())
-        raise Conflict(f"the identifiers belong to different subjects: {claims}")
-    for identifier, owner in owners.items():
-        if owner.home_organisation != new.home_organisation:
-            raise Conflict(f"{identifier} belongs to a subject of {owner.home_organisation}, not of {new.home_organisation}")
-        return owner
-    return None
+    return find_owner(new.home_organisation, {item: owners[item] for item in new.identifiers if item in owners})
 
 
 def check_orcid(new: NewLink, present: OrcidId | None, holder: int | None) -> None:
     """Check the iD of a link against what is in force in its environment.
 
     `present` is the iD that the subject has, `holder` another subject of the same home organisation that has the iD of the link.
-    Raises Conflict.
+    Raises OtherOrcidLinked, OrcidTaken.
     """
     if present is not None and present != new.orcid:
-        raise Conflict(f"{new.identifiers[0]} is linked to {present.value}, which must be removed before {new.orcid.value} can be linked")
+        raise OtherOrcidLinked(
+            f"{new.identifiers[0]} is linked to {present.value}, which must be removed before {new.orcid.value} can be linked"
+        )
     if holder is not None:
-        raise Conflict(f"{new.orcid.value} is linked to another person of {new.home_organisation}, {_name(holder)}")
+        raise OrcidTaken(f"{new.orcid.value} is linked to another person of {new.home_organisation}, {_name(holder)}")
+
+
+def check_replaced(new: NewLink, present: int | None, replaces: int) -> None:
+    """Check that the link to be replaced is `present`, the one that the subject has in force. Raises OtherOrcidLinked."""
+    if present != replaces:
+        raise OtherOrcidLinked(f"link {replaces} is not the one that {new.identifiers[0]} has in force, so it cannot be replaced")
 
 
 def _name(subject_id: int) -> str:

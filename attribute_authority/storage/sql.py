@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, ColumnElement, text, update
+from sqlalchemy import URL, ColumnElement, text
 
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
 from attribute_authority.domain.link import KnownSubject, Link, NewLink
@@ -17,15 +17,14 @@ from attribute_authority.ports import LinkStore, ReplayGuard
 from attribute_authority.storage.engine import Patience, asking, file_of, make_answering_engine, make_working_engine, parse_url
 from attribute_authority.storage.kept import KeptConnections
 from attribute_authority.storage.sql_answering import Answering
-from attribute_authority.storage.sql_reading import count, has_identifier, read_links, read_pages
+from attribute_authority.storage.sql_reading import count, has_identifier, read_pages
 from attribute_authority.storage.sql_replay import SqlReplayGuard
+from attribute_authority.storage.sql_withdrawing import withdraw
 from attribute_authority.storage.sql_writing import Batch, look_up, store_batch
 from attribute_authority.storage.tables import IN_FORCE, link
 
 _BATCH = 100
 """Links of an import per transaction: that long SQLite's other writers wait, the replay guard among them; a few hundredths of a second."""
-
-_HIGHEST_ROW_NUMBER = 2**63 - 1
 
 
 class SqlStore:
@@ -82,12 +81,12 @@ class SqlStore:
                     yield outcome if isinstance(outcome, Conflict) else None
 
     def withdraw_link(self, link_id: int, now: datetime) -> Link | None:
-        """Withdraw a link: from this instant on it is released to nobody. None where no such link is in force. Raises CouldNotAsk."""
-        if not 0 < link_id <= _HIGHEST_ROW_NUMBER:
-            return None
+        """Withdraw a link, and make what ORCID granted for it due for revocation.
+
+        From this instant on it is released to nobody. None where no such link is in force. Raises CouldNotAsk.
+        """
         with asking(), self._working.connect() as connection:
-            withdrawn = connection.execute(update(link).where(link.c.id == link_id, IN_FORCE).values(withdrawn_at=now)).rowcount
-            return read_links(connection, (link.c.id == link_id,))[0] if withdrawn else None
+            return withdraw(connection, link_id, now)
 
     def find_links(self, identifier: Identifier | None = None, orcid: OrcidId | None = None, withdrawn: bool = False) -> Iterator[Link]:
         """Yield links in the order of link_id, a page at a time. Raises CouldNotAsk."""

@@ -3,28 +3,19 @@
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import Engine, bindparam, delete, insert, select, tuple_
+from sqlalchemy import Engine, insert
 
 from attribute_authority.domain.identifiers import EntityId
 from attribute_authority.errors import CouldNotAsk
 from attribute_authority.storage.engine import asking
 from attribute_authority.storage.kept import DriverConnection, KeptConnections
+from attribute_authority.storage.sql_expiring import drop, dropping_expired
 from attribute_authority.storage.tables import Instant, seen_message
 
 _LONGEST_ID = 256
 """Longer message ids are remembered by their SHA-256: an index of PostgreSQL has limited room, and a requester may not fill the disk."""
 
-_CHUNK = 1000
-"""Records dropped per transaction, so that nobody who records one meanwhile waits for long."""
-
-_KEY = (seen_message.c.issuer, seen_message.c.message_id)
-
-_DROP_EXPIRED = delete(seen_message).where(
-    tuple_(*_KEY).in_(
-        select(*_KEY).where(seen_message.c.expires_at < bindparam("now", type_=Instant)).limit(_CHUNK).with_for_update(skip_locked=True)
-    )
-)
-"""A chunk of what has expired; PostgreSQL leaves out what another node is dropping just now."""
+DROP_EXPIRED = dropping_expired(seen_message)
 
 
 class SqlReplayGuard:
@@ -42,7 +33,7 @@ class SqlReplayGuard:
     def is_first(self, issuer: EntityId, message_id: str, expires_at: datetime) -> bool:
         """Record the message; True when it was not seen before. Raises CouldNotAsk."""
         instant = expires_at if self._instant is None else self._instant(expires_at)
-        parameters = self._in_order({"issuer": issuer, "message_id": _bounded(message_id), "expires_at": instant})
+        parameters = self._in_order({"issuer": issuer, "message_id": bounded(message_id), "expires_at": instant})
 
         def record(connection: DriverConnection) -> bool:
             return connection.execute(self._sql, parameters).rowcount == 1
@@ -58,14 +49,12 @@ class SqlReplayGuard:
 
     def forget_expired(self, now: datetime) -> int:
         """Drop records whose `expires_at` lies before `now`; returns how many. Raises CouldNotAsk."""
-        dropped = 0
         with asking(), self._engine.connect() as connection:
-            while chunk := connection.execute(_DROP_EXPIRED, {"now": now}).rowcount:
-                dropped += chunk
-        return dropped
+            return drop(connection, DROP_EXPIRED, now)
 
 
-def _bounded(message_id: str) -> str:
+def bounded(message_id: str) -> str:
+    """Return what a message is remembered by: its id, or a digest of a long one."""
     if len(message_id) <= _LONGEST_ID:
         return message_id
     return "sha256:" + hashlib.sha256(message_id.encode()).hexdigest()

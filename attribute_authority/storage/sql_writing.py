@@ -3,7 +3,8 @@
 The transaction (`engine.writing`) keeps every other writer out, so what was looked up still holds when it is written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, insert, select
@@ -13,11 +14,11 @@ from attribute_authority.domain.identifiers import EntityId, Environment, Identi
 from attribute_authority.domain.link import Link, NewLink
 from attribute_authority.errors import Conflict
 from attribute_authority.storage.engine import is_refusal, writing
-from attribute_authority.storage.rules import Owner, check_orcid, find_owner
+from attribute_authority.storage.rules import Owner, check_orcid, find_owner_of_link
 from attribute_authority.storage.sql_reading import columns_of, read_links, to_identifier
 from attribute_authority.storage.tables import IN_FORCE, identifier, link, subject
 
-_Place = tuple[int, Environment]
+Place = tuple[int, Environment]
 """Where at most one link is in force: a subject, by its number, in an environment."""
 
 _OWNERS = (
@@ -43,16 +44,25 @@ class Batch:
     """What is known of the people and iDs of a batch, and what is to be written; new subjects have negative numbers until they are."""
 
     owners: dict[Identifier, Owner] = field(default_factory=dict)
-    in_force: dict[_Place, OrcidId] = field(default_factory=dict)
+    in_force: dict[Place, OrcidId] = field(default_factory=dict)
     holders: dict[tuple[OrcidId, Environment, EntityId], int] = field(default_factory=dict)
     subjects: list[NewLink] = field(default_factory=list)
     identifiers: list[tuple[int, Identifier]] = field(default_factory=list)
     links: list[tuple[int, NewLink]] = field(default_factory=list)
 
-    def try_link(self, new: NewLink) -> _Place | Conflict:
+    def place_of(self, new: NewLink) -> Place | None:
+        """Return where the link of a known person will be found, None for somebody new. Raises Conflict."""
+        owner = find_owner_of_link(new, self.owners)
+        return None if owner is None else (owner.subject_id, new.environment)
+
+    def vacate(self, place: Place) -> None:
+        """Go on as if no link were in force there."""
+        self.in_force.pop(place, None)
+
+    def try_link(self, new: NewLink) -> Place | Conflict:
         """Return where the link will be found, or why it may not be stored."""
         try:
-            owner = find_owner(new, {item: self.owners[item] for item in new.identifiers if item in self.owners})
+            owner = find_owner_of_link(new, self.owners)
             self._check_orcid(new, owner)
         except Conflict as conflict:
             return conflict
@@ -67,7 +77,7 @@ class Batch:
         self.subjects.append(new)
         return Owner(-len(self.subjects), new.home_organisation)
 
-    def _note(self, new: NewLink, owner: Owner) -> _Place:
+    def _note(self, new: NewLink, owner: Owner) -> Place:
         for item in new.identifiers:
             if item not in self.owners:
                 self.owners[item] = owner
@@ -90,15 +100,30 @@ def store_batch(connection: Connection, news: Sequence[NewLink]) -> list[Link | 
             batch = Batch()
             look_up(connection, news, batch)
             outcomes = [batch.try_link(new) for new in news]
-            numbers = _write(connection, batch)
-            return _complete(connection, numbers, outcomes)
+            stored = iter(write(connection, batch, [outcome for outcome in outcomes if not isinstance(outcome, Conflict)]))
+            return [outcome if isinstance(outcome, Conflict) else next(stored) for outcome in outcomes]
     except DBAPIError as error:
         if not is_refusal(error):
             raise
         if len(news) == 1:
-            return [Conflict(f"the database refuses the link of {news[0].orcid.value} ({type(error.orig).__name__})")]
+            return [_refused(news[0].orcid.value, error)]
     # One link that the database itself refuses, for its length or a constraint, may not take the others with it.
     return [store_batch(connection, [new])[0] for new in news]
+
+
+@contextmanager
+def telling_refusals(what: str) -> Iterator[None]:
+    """Raise Conflict where the database refuses the very values of a link, for their length or a constraint."""
+    try:
+        yield
+    except DBAPIError as error:
+        if is_refusal(error):
+            raise _refused(what, error) from error
+        raise
+
+
+def _refused(what: str, error: DBAPIError) -> Conflict:
+    return Conflict(f"the database refuses the link of {what} ({type(error.orig).__name__})")
 
 
 def look_up(connection: Connection, news: Sequence[NewLink], batch: Batch) -> None:
@@ -107,14 +132,36 @@ def look_up(connection: Connection, news: Sequence[NewLink], batch: Batch) -> No
     Raises SQLAlchemyError.
     """
     wanted = {item for new in news for item in new.identifiers}
-    for row in connection.execute(_OWNERS, {"values": sorted({item.value for item in wanted})}):
-        batch.owners.setdefault(to_identifier(row), Owner(row.subject_id, EntityId(row.home_organisation)))
+    for item, owner in look_up_owners(connection, wanted).items():
+        batch.owners.setdefault(item, owner)
     subjects = {batch.owners[item].subject_id for item in wanted if item in batch.owners}
-    for row in connection.execute(_PLACES, {"subjects": sorted(subjects)}):
-        batch.in_force.setdefault((row.subject_id, Environment(row.environment)), OrcidId(row.orcid))
+    for present in connection.execute(_PLACES, {"subjects": sorted(subjects)}):
+        batch.in_force.setdefault((present.subject_id, Environment(present.environment)), OrcidId(present.orcid))
     for row in connection.execute(_HOLDERS, {"orcids": sorted({new.orcid.value for new in news})}):
         held = OrcidId(row.orcid), Environment(row.environment), EntityId(row.home_organisation)
         batch.holders.setdefault(held, row.subject_id)
+
+
+def look_up_owners(connection: Connection, wanted: Collection[Identifier]) -> dict[Identifier, Owner]:
+    """Return the subjects of those identifiers that are known. Raises SQLAlchemyError."""
+    rows = connection.execute(_OWNERS, {"values": sorted({item.value for item in wanted})})
+    found = {to_identifier(row): Owner(row.subject_id, EntityId(row.home_organisation)) for row in rows}
+    return {item: found[item] for item in wanted if item in found}
+
+
+def add_identifiers(connection: Connection, pairs: Sequence[tuple[int, Identifier]]) -> None:
+    """Give subjects further identifiers. Raises SQLAlchemyError."""
+    if pairs:
+        connection.execute(insert(identifier), [{"subject_id": number, **columns_of(item)} for number, item in pairs])
+
+
+def write(connection: Connection, batch: Batch, places: Sequence[Place]) -> list[Link]:
+    """Write what is new in a batch, and return the links that are in force at some places then. Raises SQLAlchemyError."""
+    numbers = _write(connection, batch)
+    final = [(numbers.get(subject_id, subject_id), environment) for subject_id, environment in places]
+    found = read_links(connection, (link.c.subject_id.in_({subject_id for subject_id, _ in final}), IN_FORCE))
+    links = {(stored.subject_id, stored.environment): stored for stored in found}
+    return [links[place] for place in final]
 
 
 def _write(connection: Connection, batch: Batch) -> dict[int, int]:
@@ -124,8 +171,7 @@ def _write(connection: Connection, batch: Batch) -> dict[int, int]:
         rows = [{"home_organisation": new.home_organisation, "created_at": new.linked_at} for new in batch.subjects]
         made = connection.execute(insert(subject).returning(subject.c.id, sort_by_parameter_order=True), rows).scalars()
         numbers = {-position: number for position, number in enumerate(made, start=1)}
-    if batch.identifiers:
-        connection.execute(insert(identifier), [{"subject_id": numbers.get(n, n), **columns_of(item)} for n, item in batch.identifiers])
+    add_identifiers(connection, [(numbers.get(n, n), item) for n, item in batch.identifiers])
     if batch.links:
         connection.execute(insert(link), [{"subject_id": numbers.get(n, n), **_columns_of_link(new)} for n, new in batch.links])
     return numbers
@@ -133,10 +179,3 @@ def _write(connection: Connection, batch: Batch) -> dict[int, int]:
 
 def _columns_of_link(new: NewLink) -> dict[str, object]:
     return {"orcid": new.orcid.value, "environment": new.environment.value, "source": new.source.value, "linked_at": new.linked_at}
-
-
-def _complete(connection: Connection, numbers: dict[int, int], outcomes: Sequence[_Place | Conflict]) -> list[Link | Conflict]:
-    subjects = {numbers.get(outcome[0], outcome[0]) for outcome in outcomes if not isinstance(outcome, Conflict)}
-    found = read_links(connection, (link.c.subject_id.in_(subjects), IN_FORCE))
-    links: dict[_Place, Link] = {(stored.subject_id, stored.environment): stored for stored in found}
-    return [outcome if isinstance(outcome, Conflict) else links[numbers.get(outcome[0], outcome[0]), outcome[1]] for outcome in outcomes]

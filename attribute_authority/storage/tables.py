@@ -1,5 +1,9 @@
 """The tables: a subject has identifiers and links; a link in force is one that is not withdrawn.
 
+What ORCID granted is a row of `orcid_grant`, whose state follows from its columns: held until `revoke_at` (no link yet),
+claimed by a link (`revoke_at` NULL), due (`revoke_at` has come), revoked (`revoked_at` set, tokens erased).
+
+
 Qualifiers that an identifier does not have are stored as the empty text, because NULLs are all different to a UNIQUE constraint.
 Texts have no length limit here: the domain limits them, and a database that cuts or refuses would do so differently on each back end.
 """
@@ -15,11 +19,13 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
     text,
 )
 
@@ -100,6 +106,11 @@ IN_FORCE = link.c.withdrawn_at.is_(None)
 
 Index("uq_link_in_force", link.c.subject_id, link.c.environment, unique=True, sqlite_where=IN_FORCE, postgresql_where=IN_FORCE)
 
+WITHDRAWN = link.c.withdrawn_at.is_not(None)
+
+# Withdrawn links are few, and imports write none, so that this costs less than an index over all would.
+Index("ix_link_withdrawn", link.c.subject_id, link.c.environment, sqlite_where=WITHDRAWN, postgresql_where=WITHDRAWN)
+
 seen_message = Table(
     "seen_message",
     metadata,
@@ -108,3 +119,50 @@ seen_message = Table(
     Column("expires_at", Instant, nullable=False, index=True),
     sqlite_with_rowid=False,
 )
+
+browser_state = Table(
+    "browser_state",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("bucket", Text, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("id", ROW_NUMBER, Identity(always=False), primary_key=True),
+    Column("link_id", ROW_NUMBER, ForeignKey(link.c.id), nullable=False, index=True),
+    Column("text_version", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("given_at", Instant, nullable=False),
+)
+
+orcid_grant = Table(
+    "orcid_grant",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("link_id", ROW_NUMBER, ForeignKey(link.c.id), index=True),
+    Column("sealed", LargeBinary),
+    Column("scopes", Text, nullable=False),
+    Column("obtained_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoke_at", Instant),
+    Column("revoked_at", Instant),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    # The end of a lease, or of the wait after a failure: until then nobody tries to revoke.
+    Column("retry_at", Instant),
+)
+
+UNREVOKED = and_(orcid_grant.c.revoke_at.is_not(None), orcid_grant.c.revoked_at.is_(None))
+
+Index("ix_orcid_grant_unrevoked", orcid_grant.c.revoke_at, sqlite_where=UNREVOKED, postgresql_where=UNREVOKED)

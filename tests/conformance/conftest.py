@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from attribute_authority.storage.companion import SqlCompanionStore, open_companion_store
 from attribute_authority.storage.engine import Patience
 from attribute_authority.storage.sql import SqlStore, open_store
 from tests.peers.postgresql import empty_postgresql_url, postgresql, postgresql_url
@@ -12,11 +13,17 @@ pytest.register_assert_rewrite(
     "tests.conformance.store_conformance",
     "tests.conformance.replay_conformance",
     "tests.conformance.database_conformance",
+    "tests.conformance.states_conformance",
+    "tests.conformance.linking_conformance",
+    "tests.conformance.unlinking_conformance",
+    "tests.conformance.companion_conformance",
+    "tests.conformance.concurrency_conformance",
 )
 
-__all__ = ["empty_postgresql_url", "opening", "postgresql", "postgresql_url"]
+__all__ = ["empty_postgresql_url", "opening", "opening_companion", "postgresql", "postgresql_url"]
 
 Opening = Callable[..., SqlStore]
+OpeningCompanion = Callable[..., SqlCompanionStore]
 
 
 @pytest.fixture
@@ -26,6 +33,20 @@ def opening() -> Iterator[Opening]:
 
     def open_and_remember(url: str, patience: Patience | None = None) -> SqlStore:
         opened.append(open_store(url, patience))
+        return opened[-1]
+
+    yield open_and_remember
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def opening_companion() -> Iterator[OpeningCompanion]:
+    """Open stores of companion workers that are closed at the end of the test."""
+    opened: list[SqlCompanionStore] = []
+
+    def open_and_remember(url: str, patience: Patience | None = None, pool_size: int = 16) -> SqlCompanionStore:
+        opened.append(open_companion_store(url, patience, pool_size))
         return opened[-1]
 
     yield open_and_remember

@@ -1,9 +1,10 @@
 """People, iDs and instants of the conformance suite; the iDs are published examples of ORCID, or lie in its own test range."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, IdentifierKind, OrcidId, parse_identifier
 from attribute_authority.domain.link import Link, LinkSource, NewLink
+from attribute_authority.domain.linking import Completion, Consent, HeldGrant
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HOME = EntityId("https://idp.yliopisto.example/idp")
@@ -63,3 +64,19 @@ def stored(outcome: Link | Exception) -> Link:
     """Return an outcome of an import that was to succeed."""
     assert isinstance(outcome, Link)
     return outcome
+
+
+GRANT = "grant-1"
+HELD_UNTIL = NOW + timedelta(minutes=30)
+SCOPES = ("openid", "/activities/update")
+CONSENT = Consent("2026-01", "sv", NOW)
+
+
+def held_grant(grant_id: str = GRANT, *, obtained_at: datetime = NOW, revoke_at: datetime = HELD_UNTIL) -> HeldGrant:
+    """Make a grant that waits to be confirmed."""
+    return HeldGrant(grant_id, f"sealed {grant_id}".encode(), SCOPES, obtained_at, NOW + timedelta(days=7_300), revoke_at)
+
+
+def completion(new: NewLink, grant_id: str = GRANT, *, replaces: int | None = None, consent: Consent = CONSENT) -> Completion:
+    """Make what a confirmed page stores."""
+    return Completion(new, consent, grant_id, replaces)

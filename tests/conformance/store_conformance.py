@@ -7,7 +7,7 @@ import pytest
 
 from attribute_authority.domain.identifiers import Identifier, IdentifierKind, OrcidId, parse_identifier
 from attribute_authority.domain.link import KnownSubject, Link, LinkSource, NewLink
-from attribute_authority.errors import Conflict
+from attribute_authority.errors import Conflict, OrcidTaken, OtherOrcidLinked, SubjectsDiffer
 from attribute_authority.ports import LinkStore
 from tests.conformance.samples import (
     CARBERRY,
@@ -182,24 +182,26 @@ class AddConformance:
         assert [here, there] == list(links.find_links(orcid=CARBERRY))
 
     @pytest.mark.parametrize(
-        "contradiction",
+        ("contradiction", "kind"),
         [
-            new_link(TEPPO, MAIJA),
-            new_link(TEPPO, eppn("further"), home=OTHER_HOME),
-            new_link(TEPPO, eppn("further"), orcid=OrcidId("0000-0002-9079-593X")),
-            new_link(eppn("further")),
-            new_link(),
+            (new_link(TEPPO, MAIJA), SubjectsDiffer),
+            (new_link(TEPPO, eppn("further"), home=OTHER_HOME), SubjectsDiffer),
+            (new_link(TEPPO, eppn("further"), orcid=OrcidId("0000-0002-9079-593X")), OtherOrcidLinked),
+            (new_link(eppn("further")), OrcidTaken),
+            (new_link(), Conflict),
         ],
         ids=["two-subjects", "other-home", "other-orcid", "orcid-of-another-subject", "no-identifier"],
     )
-    def test_conflict_leaves_everything_as_it_was(self, links: LinkStore, contradiction: NewLink) -> None:
-        """What contradicts a stored link is refused, and not even its further identifiers are kept."""
+    def test_conflict_leaves_everything_as_it_was(self, links: LinkStore, contradiction: NewLink, kind: type[Conflict]) -> None:
+        """What contradicts a stored link is refused by its own name, and not even its further identifiers are kept."""
         links.add_link(new_link(TEPPO))
         links.add_link(new_link(MAIJA, orcid=OTHER_ORCID))
         before = list(links.find_links(withdrawn=True))
 
-        with pytest.raises(Conflict):
+        with pytest.raises(Conflict) as refused:
             links.add_link(contradiction)
+
+        assert kind is type(refused.value)
         assert before == list(links.find_links(withdrawn=True))
         assert links.find_subject(eppn("further"), PRODUCTION) is None
 
@@ -226,7 +228,7 @@ class ImportConformance:
         """A link that contradicts one of the same batch is told in its place; those before and after it are stored."""
         outcomes = list(links.add_links([new_link(TEPPO), new_link(TEPPO, orcid=OTHER_ORCID), new_link(MAIJA, orcid=OTHER_ORCID)]))
 
-        assert [Link, Conflict, Link] == [type(outcome) for outcome in outcomes]
+        assert [Link, OtherOrcidLinked, Link] == [type(outcome) for outcome in outcomes]
         assert (CARBERRY, OTHER_ORCID) == (orcid_of(links, TEPPO), orcid_of(links, MAIJA))
 
     def test_import_may_be_repeated(self, links: LinkStore) -> None:
@@ -242,11 +244,11 @@ class ImportConformance:
         news = [new_link(MAIJA), *people(250), new_link(TEPPO, eppn("further")), *people(2), new_link(eppn("person1"), eppn("person249"))]
         checked = [type(outcome) for outcome in links.check_links(news)]
         count = links.count_links()
-        imported = [Conflict if isinstance(outcome, Conflict) else type(None) for outcome in links.add_links(news)]
+        imported = [type(outcome) if isinstance(outcome, Conflict) else type(None) for outcome in links.add_links(news)]
 
         assert count == 1
         assert imported == checked
-        assert [0, 254] == [position for position, outcome in enumerate(checked) if outcome is Conflict]
+        assert {0: OrcidTaken, 254: SubjectsDiffer} == {n: outcome for n, outcome in enumerate(checked) if outcome is not type(None)}
 
     def test_nothing_to_import(self, links: LinkStore) -> None:
         """An empty file is no error."""

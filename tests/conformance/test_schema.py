@@ -19,7 +19,7 @@ from attribute_authority.storage.tables import metadata
 from attribute_authority.storage.upgrading import upgrade
 from tests.peers.postgresql import PostgresqlServer
 
-ALL = ("0001_subjects_links_replay",)
+ALL = ("0001_subjects_links_replay", "0002_companion")
 SQLITE_SCHEMA = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND name NOT LIKE 'sqlite%' ORDER BY name"
 POSTGRESQL_SCHEMA = """
     SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'

@@ -3,8 +3,9 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import get_args
+from typing import Any, TypeGuard, get_args
 
 import pytest
 from pydantic_core import PydanticUndefined
@@ -43,6 +44,10 @@ def _shown(path: tuple[str, ...]) -> object:
     return value
 
 
+def _is_many(default: object) -> TypeGuard[tuple[object, ...]]:
+    return isinstance(default, tuple)
+
+
 _PATHS = [pytest.param(path, default, id=".".join(path)) for path, default in _keys(Settings)]
 
 
@@ -50,16 +55,21 @@ _PATHS = [pytest.param(path, default, id=".".join(path)) for path, default in _k
 def test_every_key_is_shown_with_its_default(path: tuple[str, ...], default: object) -> None:
     """Each key of the models stands in the file, and where it has a default, that is what is shown."""
     shown = _shown(path)
+    written = (
+        tuple(str(value) if isinstance(value, IPv4Network | IPv6Network) else value for value in default) if _is_many(default) else default
+    )
 
-    assert default in (PydanticUndefined, None) or default == (tuple(shown) if isinstance(shown, list) else shown)
+    assert written in (PydanticUndefined, None) or written == (tuple(shown) if isinstance(shown, list) else shown)
 
 
 def test_nothing_is_shown_that_is_no_key() -> None:
-    """With every comment made a key, the file is refused for no other reason than that two ways of ending TLS exclude each other."""
-    content = _uncommented()
+    """With every comment made a key, the file is refused for no other reason than that some of its keys exclude each other."""
+    content: dict[str, Any] = _uncommented()
     back_channel = content["back_channel"]
-    assert isinstance(back_channel, dict)
     back_channel.pop("tls")
+    for alternative in ("identity_provider", "trusted_headers"):
+        content["companion"].pop(alternative)
+    content["orcid"].pop("registry_url")
     back_channel["trusted_proxies"] = ["127.0.0.1"]
     settings = Settings.model_validate(content, context={"directory": _FILE.parent})
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,8 +30,12 @@ FULL = Entity(
     affiliations=frozenset({GROUP}),
     scopes=(Scope("example.org"), Scope(r"^.+\.example$", regexp=True)),
     valid_until=NOW + HOUR,
+    asserting_keys=(b"three",),
+    sign_on_url="https://sp.example.org/sso?ä=1",
+    display_names=(("fi", "Yliopisto"), ("en", "University & more")),
 )
 EMPTY = Entity(IDP)
+SAME_KEYS = Entity(parse_entity_id("https://same.example"), querying_keys=(b"one", b"two"), asserting_keys=(b"one", b"two"))
 
 Open = Callable[[list[Entity]], EntityDirectory]
 
@@ -62,10 +67,10 @@ class TestEveryDirectory:
 
     def test_entity_comes_back_as_it_was(self, open_directory: Open) -> None:
         """Every field survives, and asking again gives the same."""
-        directory = open_directory([FULL, EMPTY])
+        directory = open_directory([FULL, EMPTY, SAME_KEYS])
 
-        assert (FULL, EMPTY) == (directory.find_entity(SP, NOW), directory.find_entity(IDP, NOW))
-        assert (FULL, EMPTY) == (directory.find_entity(SP, NOW), directory.find_entity(IDP, NOW))
+        for _ in range(2):
+            assert [FULL, EMPTY, SAME_KEYS] == [directory.find_entity(entity.entity_id, NOW) for entity in (FULL, EMPTY, SAME_KEYS)]
 
     @pytest.mark.parametrize("name", ["", "https://sp.example.org/SHIBBOLETH", "https://sp.example.org/shibboleth ", "%", "x\0y", "\ud800"])
     def test_unknown_entity_is_none(self, open_directory: Open, name: str) -> None:
@@ -176,6 +181,25 @@ class TestReading:
 
         assert directory.find_entity("https://sp0.example", NOW) is first
         assert directory.find_entity("https://sp1.example", NOW) is not second
+
+
+class TestThreads:
+    """Several threads of the companion page ask at once."""
+
+    def test_threads_share_a_directory(self, tmp_path: Path) -> None:
+        """Many questions at once, more entities than are kept, and a new index in between: each answer is right."""
+        entities = [Entity(parse_entity_id(f"https://sp{number}.example")) for number in range(8)]
+        write_index(tmp_path / "index", entities)
+        directory = SqliteEntityDirectory(tmp_path / "index", kept_entities=2)
+
+        def ask(number: int) -> bool:
+            if number % 97 == 0:
+                directory.reopen()
+            wanted = entities[number % len(entities)]
+            return directory.find_entity(wanted.entity_id, NOW) == wanted
+
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(ask, range(2000)))
 
 
 class TestAffiliations:

@@ -16,6 +16,7 @@ from saml2.mdstore import InMemoryMetaData
 from attribute_authority.errors import OperatorError
 from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.own_metadata import Contact, Logo, Organisation, OwnDescription, write_own_metadata
+from attribute_authority.saml.own_sign_in_role import SignInRole
 from tests.factories.metadata import KeyPair, ec_pair, rsa_pair
 
 SCHEMAS = Path(saml2.__file__).parent / "data" / "schemas"
@@ -30,9 +31,11 @@ IMPORTS = {
     ns.MDUI: "sstc-saml-metadata-ui-v1.0.xsd",
     ns.ALG: "sstc-saml-metadata-algsupport-v1.0.xsd",
 }
-PREFIXES = {"md": ns.MD, "mdui": ns.MDUI, "alg": ns.ALG, "saml": ns.SAML, "ds": ns.DS}
+PREFIXES = {"md": ns.MD, "mdui": ns.MDUI, "alg": ns.ALG, "saml": ns.SAML, "ds": ns.DS, "mdattr": ns.MDATTR, "idpdisc": ns.IDPDISC}
 ENTITY_ID = "https://aa.example.org/orcid"
 QUERY_URL = "https://aa.example.org/saml/attribute-query"
+ACS = "https://aa.example.org/saml/acs"
+DISCOVERY_RETURN = "https://aa.example.org/saml/discovered"
 
 
 @lru_cache
@@ -57,6 +60,7 @@ def full_description() -> OwnDescription:
         logo=Logo("https://aa.example.org/logo.png", 80, 60),
         organisation=Organisation({"en": "Example", "fi": "Esimerkki"}, {"en": "https://example.org"}, {"en": "Example Ltd"}),
         contacts=(Contact("technical", "tech@example.org", "Terttu", "Tekijä"), Contact("support", "mailto:help@example.org")),
+        companion=SignInRole(ACS, DISCOVERY_RETURN, (rsa_pair("companion").certificate_pem,)),
     )
 
 
@@ -65,9 +69,19 @@ def small_description() -> OwnDescription:
     return OwnDescription(ENTITY_ID, QUERY_URL, (rsa_pair("one").certificate_pem,))
 
 
+def small_companion() -> OwnDescription:
+    """A description with a companion page that has no key to decrypt with."""
+    return replace(small_description(), companion=SignInRole(ACS, DISCOVERY_RETURN))
+
+
 def find(document: bytes, path: str) -> list[etree._Element]:
     """Return the elements at `path` below the AttributeAuthorityDescriptor."""
     return etree.fromstring(document).findall(f"md:AttributeAuthorityDescriptor/{path}", PREFIXES)
+
+
+def find_in_companion(document: bytes, path: str) -> list[etree._Element]:
+    """Return the elements at `path` below the SPSSODescriptor."""
+    return etree.fromstring(document).findall(f"md:SPSSODescriptor/{path}", PREFIXES)
 
 
 def texts(root: etree._Element, path: str) -> Iterator[str | None]:
@@ -80,7 +94,7 @@ def der(pair: KeyPair) -> bytes:
     return pair.certificate.public_bytes(Encoding.DER)
 
 
-@pytest.mark.parametrize("describe", [full_description, small_description])
+@pytest.mark.parametrize("describe", [full_description, small_description, small_companion])
 def test_document_is_valid_against_the_schemas(describe: Callable[[], OwnDescription]) -> None:
     """The metadata, extensions included, is valid against the OASIS schemas."""
     schema().assertValid(etree.fromstring(write_own_metadata(describe())))
@@ -95,8 +109,17 @@ def test_document_is_valid_against_the_schemas(describe: Callable[[], OwnDescrip
         (b' height="60"', b""),
         (b'contactType="technical"', b'contactType="operator"'),
         (b'use="signing"', b'use="sign"'),
+        (b"<md:AssertionConsumerService ", b"<md:AssertionService "),
     ],
-    ids=["order", "unknown element of mdui", "attribute of alg", "logo without height", "kind of contact", "use of key"],
+    ids=[
+        "order",
+        "unknown element of mdui",
+        "attribute of alg",
+        "logo without height",
+        "kind of contact",
+        "use of key",
+        "unknown element of md",
+    ],
 )
 def test_schemas_reject_a_broken_document(right: bytes, wrong: bytes) -> None:
     """The check against the schemas is a real one: it finds faults in every part, extensions included."""
@@ -183,3 +206,85 @@ def test_text_that_xml_cannot_carry_is_the_operators_fault() -> None:
     """A control character in a text is reported, not a traceback."""
     with pytest.raises(OperatorError, match="cannot be written"):
         write_own_metadata(replace(small_description(), display_names={"en": "bell \x07"}))
+
+
+def test_authority_without_companion_is_no_service_provider() -> None:
+    """Where nobody signs in there is no role for it, and nothing is asked of identity providers."""
+    root = etree.fromstring(write_own_metadata(small_description()))
+
+    assert ["AttributeAuthorityDescriptor"] == [etree.QName(child).localname for child in root]
+
+
+def test_pysaml2_finds_where_people_are_sent_back_to() -> None:
+    """Another implementation reads the assertion consumer service and the key to encrypt to."""
+    store = InMemoryMetaData(ac_factory(), write_own_metadata(full_description()).decode())
+    store.load()
+    services = store.service(ENTITY_ID, "spsso_descriptor", "assertion_consumer_service", ns.BINDING_HTTP_POST)
+    certificates = [b64decode(text) for _, text in store.certs(ENTITY_ID, "spsso", "encryption")]
+
+    assert [(ACS, "0", "true")] == [(service["location"], service["index"], service["is_default"]) for service in services]
+    assert [der(rsa_pair("companion"))] == certificates
+
+
+def test_wish_for_subject_identifiers_is_of_the_entity() -> None:
+    """Either of subject-id and pairwise-id is asked for, in the Extensions of the entity (Subject Identifier Attributes 3.5)."""
+    root = etree.fromstring(write_own_metadata(small_companion()))
+    (attribute,) = root.findall("md:Extensions/mdattr:EntityAttributes/saml:Attribute", PREFIXES)
+
+    assert (ns.SUBJECT_ID_REQUIREMENT, ns.NAME_FORMAT_URI) == (attribute.get("Name"), attribute.get("NameFormat"))
+    assert ["any"] == [value.text for value in attribute]
+
+
+def test_discovery_service_finds_the_return_address() -> None:
+    """A discovery service sends people only to an address that metadata names (discovery 2.5)."""
+    (answer,) = find_in_companion(write_own_metadata(small_companion()), "md:Extensions/idpdisc:DiscoveryResponse")
+
+    assert {"Binding": ns.IDPDISC, "Location": DISCOVERY_RETURN, "index": "0"} == dict(answer.items())
+
+
+def test_companion_asks_for_every_identifier_and_requires_none() -> None:
+    """Identifiers, name and iD are asked for, none is required: an identity provider sends what it has."""
+    document = write_own_metadata(small_companion())
+    requested = find_in_companion(document, "md:AttributeConsumingService/md:RequestedAttribute")
+
+    assert {"false"} == {attribute.get("isRequired") for attribute in requested}
+    assert {
+        ns.SUBJECT_ID,
+        ns.PAIRWISE_ID,
+        ns.EPPN_OID_URN,
+        ns.UNIQUE_ID_OID_URN,
+        ns.TARGETED_ID_OID_URN,
+        ns.DISPLAY_NAME,
+        ns.EDU_PERSON_ORCID,
+    } == {attribute.get("Name") for attribute in requested}
+    assert [ns.NAMEID_PERSISTENT] == [element.text for element in find_in_companion(document, "md:NameIDFormat")]
+
+
+def test_companion_asks_for_authenticated_encryption() -> None:
+    """What identity providers encrypt to us is to be AES-GCM with RSA-OAEP, and to the companion's own key."""
+    methods = find_in_companion(write_own_metadata(full_description()), "md:KeyDescriptor[@use='encryption']/md:EncryptionMethod")
+
+    assert [ns.AES128_GCM, ns.AES256_GCM, ns.RSA_OAEP] == [method.get("Algorithm") for method in methods]
+
+
+@pytest.mark.parametrize(("pair", "announced"), [(rsa_pair("one"), "true"), (ec_pair("two"), None)], ids=["RSA", "EC"])
+def test_requests_are_announced_as_signed_where_they_are(pair: KeyPair, announced: str | None) -> None:
+    """AuthnRequestsSigned stands for keys that requests are signed with."""
+    description = replace(small_companion(), signing_certificates=(pair.certificate_pem,))
+    (role,) = etree.fromstring(write_own_metadata(description)).findall("md:SPSSODescriptor", PREFIXES)
+
+    assert announced == role.get("AuthnRequestsSigned")
+    assert role.get("WantAssertionsSigned") is None
+
+
+def test_companion_is_named_as_the_authority_is() -> None:
+    """Name, logo and privacy notice stand in the role that people see on the pages of their home organisation."""
+    document = write_own_metadata(full_description())
+
+    assert ["ORCID iDs & more", "ORCID-tunnisteet"] == [
+        element.text for element in find_in_companion(document, "md:Extensions/mdui:UIInfo/mdui:DisplayName")
+    ]
+    assert 1 == len(find_in_companion(document, "md:Extensions/mdui:UIInfo/mdui:Logo"))
+    assert ["https://aa.example.org/orcid"] == [
+        element.text for element in find_in_companion(write_own_metadata(small_companion()), "md:AttributeConsumingService/md:ServiceName")
+    ]

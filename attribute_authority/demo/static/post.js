@@ -1,0 +1,2 @@
+// Sends the form, so that nobody needs to press its button.
+document.getElementById("saml").submit();

@@ -1,0 +1,119 @@
+"""The pages that begin and end everything: start, home, signed out, what went wrong, our metadata."""
+
+import re
+from datetime import datetime
+from typing import Final
+
+from werkzeug import Response
+
+from attribute_authority.domain.identifiers import OrcidId
+from attribute_authority.domain.linking import Revocation, SignedIn, Standing
+from attribute_authority.web.companion.problems import problem_page
+from attribute_authority.web.companion.sessions import Session
+from attribute_authority.web.companion.views import (
+    Home,
+    LinkedOrcid,
+    Notice,
+    ProblemKind,
+    RevocationProgress,
+    ShownOrcid,
+    SignedOut,
+    Start,
+)
+from attribute_authority.web.companion.visit import Visit
+
+_REFERENCE: Final = re.compile(r"[0-9a-f]{12}")
+_METADATA: Final = "application/samlmetadata+xml"
+
+
+def front(visit: Visit) -> Response:
+    """`GET /`: what this is, for whoever is not signed in; how the person stands, for whoever is."""
+    if visit.session is None:
+        return visit.show(Start("/login", visit.recipients(None)))
+    return visit.show(_home(visit, visit.session, visit.parts.clock()))
+
+
+def signed_out(visit: Visit) -> Response:
+    """`GET /signed-out`."""
+    return visit.show(SignedOut("/"))
+
+
+def sign_out(visit: Visit) -> Response:
+    """`POST /logout`: end the session here; the one at the home organisation is not ours."""
+    if visit.session is not None:
+        visit.check_form()
+    visit.parts.sessions.end(visit.parts.cookies.session(visit.request), visit.parts.clock())
+    response = visit.go("/signed-out")
+    visit.parts.cookies.end_session(response)
+    return response
+
+
+def problem(visit: Visit, kind: str) -> Response:
+    """`GET /problem/…`: the words for something that went wrong, once more, as in another language."""
+    if kind not in set(ProblemKind):
+        return visit.show(problem_page(ProblemKind.NOT_FOUND, None), 404)
+    reference = visit.request.args.get("reference", "")
+    known = reference if _REFERENCE.fullmatch(reference) else None
+    at = visit.request.path if known is None else f"{visit.request.path}?reference={known}"
+    return visit.show(problem_page(ProblemKind(kind), known), languages_at=at)
+
+
+def metadata(visit: Visit) -> Response:
+    """`GET /metadata`: what we publish about ourselves."""
+    return Response(visit.parts.metadata, content_type=_METADATA)
+
+
+def identifier_of(person: SignedIn) -> str:
+    """Return the identifier by which a person knows themselves: the first that was accepted."""
+    return person.identifiers[0].value
+
+
+def shown(visit: Visit, orcid: OrcidId | None) -> ShownOrcid | None:
+    """Return an iD as it is displayed."""
+    return None if orcid is None else ShownOrcid(orcid.uri(visit.parts.linking.environment))
+
+
+def _home(visit: Visit, session: Session, now: datetime) -> Home:
+    person = session.person
+    standing = visit.parts.linking.recognise(person, now)
+    link = None if standing is None else _linked(standing)
+    withdrawn = None if standing is None or link is not None else standing.withdrawn
+    differing = person.orcid if standing is None or standing.link is None or standing.link.orcid != person.orcid else None
+    return Home(
+        organisation=visit.organisation(person.home_organisation),
+        identifier=identifier_of(person),
+        notice=_notice(visit, is_linked=link is not None),
+        link=link,
+        home_orcid=shown(visit, differing),
+        recipients=visit.recipients(person.home_organisation),
+        connect_url="/orcid/authorize",
+        unlink_url="/unlink",
+        withdrawn=None if withdrawn is None else shown(visit, withdrawn.orcid),
+        withdrawn_at=None if withdrawn is None else withdrawn.withdrawn_at,
+        revocation=None if withdrawn is None or standing is None else _progress(standing.revocation),
+    )
+
+
+def _linked(standing: Standing) -> LinkedOrcid | None:
+    link, consent = standing.link, standing.consent
+    if link is None:
+        return None
+    orcid = ShownOrcid(link.orcid.uri(link.environment))
+    return LinkedOrcid(orcid, link.linked_at, link.source.value, None if consent is None else consent.given_at, standing.scopes)
+
+
+def _notice(visit: Visit, *, is_linked: bool) -> Notice | None:
+    told = visit.request.args.get("done", "")
+    if told not in set(Notice):
+        return None
+    # Whoever makes up an address cannot make the page claim what is not so.
+    needs_link = told in (Notice.LINKED, Notice.REPLACED, Notice.REFRESHED)
+    return Notice(told) if is_linked == needs_link or told == Notice.DECLINED else None
+
+
+def _progress(revocation: Revocation | None) -> RevocationProgress | None:
+    if revocation is None:
+        return None
+    if revocation.revoked_at is not None:
+        return RevocationProgress.DONE
+    return RevocationProgress.WAITING if revocation.failures else RevocationProgress.DUE

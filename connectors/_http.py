@@ -1,0 +1,168 @@
+"""HTTP towards somebody else's system: one try, one deadline for all of it, a bounded answer, nothing taken from the environment."""
+
+import io
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from http.client import HTTPResponse
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+ANSWER_LIMIT: Final = 65_536
+"""Octets of body that an answer may have by default."""
+
+Monotonic = Callable[[], float]
+"""Returns seconds that never go backwards."""
+
+
+class AnswerTooLarge(requests.RequestException):
+    """The body of an answer is larger than what is read of it."""
+
+
+class Deadline:
+    """An instant by which everything must be over."""
+
+    def __init__(self, seconds: float, monotonic: Monotonic = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._at = monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Return the seconds that are left, more than 0. Raises TimeoutError where none are."""
+        left = self._at - self._monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        return left
+
+
+def bind(session: requests.Session, timeout: float, limit: int = ANSWER_LIMIT) -> None:
+    """Have every request of a session end within `timeout` seconds, all in all, with a body of at most `limit` octets.
+
+    No request is sent twice, and neither proxies nor passwords are taken from the environment. Callers forbid redirects per request.
+    A request then raises requests.RequestException and nothing else.
+    """
+    session.trust_env = False
+    session.headers["Accept-Encoding"] = "identity"
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, BoundedAdapter(timeout, limit))
+
+
+class BoundedAdapter(HTTPAdapter):
+    """Sends a request once and reads its answer whole, under one deadline: a peer that drips octets holds no thread.
+
+    For a session that one thread uses.
+    """
+
+    def __init__(self, timeout: float, limit: int) -> None:
+        super().__init__(max_retries=0)
+        self._timeout = timeout
+        self._limit = limit
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def send(self, request: requests.PreparedRequest, *_: Any, verify: bool | str = True, **__: Any) -> requests.Response:
+        """Return the answer with its body read. Raises requests.RequestException."""
+        deadline = Deadline(self._timeout)
+        # Connections are made with what their pool holds for them; none is kept from an earlier request, whose deadline it would have.
+        self.poolmanager.clear()
+        pool: Any = self.get_connection_with_tls_context(request, verify)
+        pool.conn_kw["deadline"] = deadline
+        response = super().send(request, stream=True, timeout=self._timeout, verify=verify)
+        return self._read(response)
+
+    def _read(self, response: requests.Response) -> requests.Response:
+        with response.raw as raw:
+            try:
+                body = raw.read(self._limit + 1, decode_content=True)
+            except HTTPError as error:
+                raise requests.ConnectionError(error, response=response) from error
+        if len(body) > self._limit:
+            raise AnswerTooLarge(f"the answer is larger than {self._limit} octets", response=response)
+        response.raw = io.BytesIO(body)
+        return response
+
+
+class _Bounded(HTTPConnection):
+    """A connection of which connecting, a TLS handshake, and every single read end by the deadline."""
+
+    response_class: Any
+
+    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline = deadline
+        self.response_class = partial(_BoundedResponse, deadline=deadline)
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            connected = _connect(self.host, self.port, self._deadline)
+            connected.settimeout(self._deadline.remaining())
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"connecting to {self.host} took too long") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"no connection to {self.host}: {error}") from error
+        return connected
+
+
+class _BoundedHttps(_Bounded, HTTPSConnection):
+    """The same with TLS."""
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Bounded
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _BoundedHttps
+
+
+def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:
+    failure = OSError("the name has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        attempt = socket.socket(family, kind, protocol)
+        try:
+            attempt.settimeout(deadline.remaining())
+            attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            attempt.connect(address)
+        except OSError as error:
+            attempt.close()
+            failure = error
+        else:
+            return attempt
+    raise failure
+
+
+class _BoundedResponse(HTTPResponse):
+    """An answer whose status line, headers and body are all read under the deadline."""
+
+    def __init__(self, sock: socket.socket, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, deadline))
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads a socket, each time with no more patience than is left."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: Deadline) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
+        self._sock.settimeout(self._deadline.remaining())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

@@ -1,0 +1,1 @@
+"""Faults: what dies, hangs or is away."""
