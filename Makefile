@@ -23,7 +23,7 @@ install: $(INSTALLED) ## the virtual environment in .venv, with the command in .
 	@echo "$(AA) is ready"
 
 .PHONY: demo
-demo: $(INSTALLED) ## start an authority with a sample link on localhost and query it
+demo: $(INSTALLED) ## a small federation on localhost: link an iD in the browser and see it arrive
 	@$(AA) demo $$([ -t 0 ] || echo --once) $(DEMO_OPTIONS)
 
 .PHONY: test

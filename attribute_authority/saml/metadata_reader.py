@@ -150,18 +150,19 @@ class _EntityReader:
         roles = tuple(self._valid_roles(descriptor))
         asking = [role for kind, role in roles if kind is not Role.IDENTITY_PROVIDER]
         signing_in = [role for kind, role in roles if kind is Role.IDENTITY_PROVIDER]
+        asserting_keys = self._keys(signing_in)
         extensions = _child(descriptor.element, _EXTENSIONS)
         return Entity(
             entity_id=self.name,
             roles=frozenset(kind for kind, _ in roles),
-            querying_keys=self._keys(asking or signing_in),
+            querying_keys=self._keys(asking) if asking else asserting_keys,
             requested_attributes=frozenset(_requested_attributes(asking)),
             entity_categories=frozenset(_entity_categories(extensions)),
             registration_authority=_registration_authority(extensions),
             scopes=self._scopes(signing_in, extensions),
             # A role that ends early takes the whole entity with it until the source is read again: the safe side.
             valid_until=_earliest(descriptor.valid_until, *(role.valid_until for _, role in roles)),
-            asserting_keys=self._keys(signing_in),
+            asserting_keys=asserting_keys,
             sign_on_url=self._sign_on_url(signing_in),
             display_names=read_display_names(descriptor.element, [role.element for role in (*signing_in, *asking)]),
         )

@@ -26,7 +26,7 @@ from attribute_authority.saml.response_shape import (
 from attribute_authority.saml.signature import AllowedAlgorithms, verify_enveloped
 from attribute_authority.saml.signing import Signer
 
-_ALLOWED: Final = AllowedAlgorithms(prefix_lists=True)
+_ALLOWED: Final = AllowedAlgorithms(prefixes=8, exclusive_only=True)
 
 
 @dataclass(frozen=True, slots=True)

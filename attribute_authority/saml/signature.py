@@ -44,13 +44,15 @@ _ALL_IDS: Final = etree.XPath("//@ID | //@Id | //@id | //@iD | //@xml:id", smart
 class AllowedAlgorithms:
     """Signature and digest algorithms that are accepted, by URI; SHA-1 only where the operator says so.
 
-    With `prefix_lists` a transform may name prefixes to canonicalise inclusively, as OpenSAML does in what identity providers
-    sign: more is covered by that, never less (Exclusive XML Canonicalization 1.0 section 4).
+    A transform may name up to `prefixes` prefixes to canonicalise inclusively, as OpenSAML does in what identity providers sign:
+    more is covered by that, never less (Exclusive XML Canonicalization 1.0 section 4). With `exclusive_only` exclusive
+    canonicalisation must be named: the default without it is inclusive, whose work grows with elements times namespaces.
     """
 
     signatures: frozenset[str] = SIGNATURE_ALGORITHMS
     digests: frozenset[str] = DIGEST_ALGORITHMS
-    prefix_lists: bool = False
+    prefixes: int = 0
+    exclusive_only: bool = False
 
     @classmethod
     def with_sha1(cls) -> "AllowedAlgorithms":
@@ -99,8 +101,8 @@ def _check_reference(reference: etree._Element, signed: etree._Element, allowed:
     transforms, digest_method, _ = _parts(reference, (_TRANSFORMS, _DIGEST_METHOD, _DIGEST_VALUE))
     steps = [step for step in transforms if isinstance(step.tag, str)]
     algorithms = [step.get("Algorithm") for step in steps]
-    if any(step.tag != _TRANSFORM or not _is_plain(step, allowed) for step in steps) or not 1 <= len(steps) <= 2:
-        raise Denied("the Transforms are not one or two plain Transform elements")
+    if any(step.tag != _TRANSFORM or not _is_plain(step, allowed) for step in steps) or not 1 + allowed.exclusive_only <= len(steps) <= 2:
+        raise Denied("the Transforms are not one or two plain Transform elements, or name no canonicalisation")
     if algorithms[0] != ns.ENVELOPED or any(algorithm not in CANONICALISATIONS for algorithm in algorithms[1:]):
         raise Denied(f"the transforms {algorithms} are not enveloped-signature followed by exclusive canonicalisation")
     _check_algorithm(digest_method, allowed.digests)
@@ -111,7 +113,9 @@ def _is_plain(transform: etree._Element, allowed: AllowedAlgorithms) -> bool:
     if not parameters:
         return True
     is_prefix_list = [parameter.tag for parameter in parameters] == [_INCLUSIVE_NAMESPACES] and not len(parameters[0])
-    return allowed.prefix_lists and is_prefix_list and transform.get("Algorithm") in CANONICALISATIONS
+    if not is_prefix_list or transform.get("Algorithm") not in CANONICALISATIONS:
+        return False
+    return 0 < len(parameters[0].get("PrefixList", "").split()) <= allowed.prefixes
 
 
 def _check_algorithm(method: etree._Element, allowed: frozenset[str]) -> None:

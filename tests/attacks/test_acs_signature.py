@@ -145,6 +145,7 @@ def test_hmac_with_the_public_key() -> None:
     "transforms",
     [
         (),
+        (ns.ENVELOPED,),
         (ns.EXC_C14N,),
         (ns.EXC_C14N, ns.ENVELOPED),
         (ns.ENVELOPED, INCLUSIVE_C14N),
@@ -153,7 +154,7 @@ def test_hmac_with_the_public_key() -> None:
         (ns.ENVELOPED, f'<ds:Transform Algorithm="{XPATH}"><ds:XPath>self::node()</ds:XPath></ds:Transform>'),
         (ns.ENVELOPED, f'<ds:Transform Algorithm="{XSLT}"/>'),
     ],
-    ids=["none", "no enveloped", "turned round", "inclusive", "three", "base64", "xpath", "xslt"],
+    ids=["none", "no canonicalisation", "no enveloped", "turned round", "inclusive", "three", "base64", "xpath", "xslt"],
 )
 def test_other_transforms(transforms: tuple[str, ...]) -> None:
     """Nothing but enveloped-signature and exclusive canonicalisation may stand between the element and its digest."""
@@ -179,11 +180,12 @@ def test_prefix_list_of_a_transform() -> None:
     "parameter",
     [
         f'<ec:InclusiveNamespaces xmlns:ec="{ns.EXC_C14N}" PrefixList="xs"><x/></ec:InclusiveNamespaces>',
+        f'<ec:InclusiveNamespaces xmlns:ec="{ns.EXC_C14N}" PrefixList="{" ".join("abcdefghijklmnopq")}"/>',
         f'<ec:InclusiveNamespaces xmlns:ec="{ns.EXC_C14N}"/><ec:InclusiveNamespaces xmlns:ec="{ns.EXC_C14N}"/>',
         "<ds:XPath>self::node()</ds:XPath>",
         f'<ec:InclusiveNamespaces xmlns:ec="{ns.EXC_C14N}" ec:PrefixList="xs"/>',
     ],
-    ids=["with a child", "twice", "xpath", "qualified"],
+    ids=["with a child", "long", "twice", "xpath", "qualified"],
 )
 def test_other_parameters_of_a_transform(parameter: str) -> None:
     """A transform has no parameter but one plain prefix list."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from attribute_authority.domain.linking import LinkingKind
 from attribute_authority.web.companion.languages import LANGUAGES
 from attribute_authority.web.companion.views import (
     Confirm,
@@ -11,7 +12,6 @@ from attribute_authority.web.companion.views import (
     Home,
     LanguageChoice,
     LinkedOrcid,
-    LinkingKind,
     Notice,
     Page,
     Problem,

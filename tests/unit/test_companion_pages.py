@@ -4,17 +4,19 @@ import hashlib
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final
 
 import pytest
 from lxml import etree, html
 
+from attribute_authority.domain.linking import LinkingKind
 from attribute_authority.web.companion.consent import CONSENT_VERSION
 from attribute_authority.web.companion.formats import day, time_of_day
 from attribute_authority.web.companion.languages import ENGLISH, LANGUAGES, OWN_NAMES
 from attribute_authority.web.companion.pages import Pages
 from attribute_authority.web.companion.static_files import StaticFile, StaticFiles
-from attribute_authority.web.companion.views import LinkingKind, Notice, Problem, ProblemKind, Recipients, ShownOrcid
+from attribute_authority.web.companion.views import Notice, Problem, ProblemKind, Recipients, ShownOrcid
 from attribute_authority.web.companion.words import PROBLEMS
 from tests.factories import companion_views as samples
 
@@ -22,7 +24,7 @@ STATIC: Final = StaticFiles.packaged()
 PAGES: Final = Pages(STATIC)
 EVERY: Final = samples.every_page()
 CONSENT_TEXTS: Final = {
-    "2026-11-21": "",
+    "2026-11-21": "ec19a388597ae1c39d8628d95281b6a910f256546a4bd8b8fcdce018f4cbfc82",
 }
 """The digest of the consent text of each version, in every language. A text that was in force is never edited: it gets a new version."""
 
@@ -87,7 +89,7 @@ def test_headings_never_skip_a_level(name: str) -> None:
     """After the h1 a heading is at most one level below the one before it."""
     levels = [int(heading.tag[1]) for heading in parse(render(name)).xpath("//h1 | //h2 | //h3 | //h4")]
     after_first = levels[levels.index(1) :]
-    jumps = [pair for pair in zip(after_first, after_first[1:], strict=False) if pair[1] - pair[0] > 1]
+    jumps = [pair for pair in pairwise(after_first) if pair[1] - pair[0] > 1]
 
     assert jumps == []
 

@@ -117,3 +117,11 @@ def test_first_name_of_a_language_counts() -> None:
     role = make.identity_provider(make.extensions(ui, "<mdui:UIInfo><mdui:DisplayName>x</mdui:DisplayName></mdui:UIInfo>"))
 
     assert (("en", "One"),) == read_one(with_ui(make.entity(IDP, role))).display_names
+
+
+def test_unusable_key_is_reported_once() -> None:
+    """A key of an identity provider that serves nothing is reported once, though it would serve for two things."""
+    (entity,), warnings = read(make.entity(IDP, make.identity_provider(make.x509_key_descriptor("no"))))
+
+    assert ((), ()) == (entity.querying_keys, entity.asserting_keys)
+    assert [f"{IDP}: a key was left out: a certificate or key is not base64"] == warnings

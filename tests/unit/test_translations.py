@@ -23,7 +23,7 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     template = tmp_path_factory.mktemp("messages") / "companion.pot"
     mapping = LOCALE_DIRECTORY / "babel.toml"
     command = ["pybabel", "-q", "extract", f"--mapping-file={mapping}", "--keywords=msg", f"--output-file={template}"]
-    CommandLineInterface().run([*command, str(LOCALE_DIRECTORY.parent)])  # type: ignore[no-untyped-call]  # Babel leaves it so
+    CommandLineInterface().run([*command, str(LOCALE_DIRECTORY.parent)])
     return _read(template)
 
 

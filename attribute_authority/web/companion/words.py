@@ -38,9 +38,7 @@ _SIGN_IN_PROBLEMS: Final = {
     ),
     ProblemKind.SIGN_IN_REFUSED: ProblemWords(
         msg("You were not signed in"),
-        msg(
-            "Your home organisation did not complete the sign-in. Perhaps you cancelled it, or you may not use this service with that login."
-        ),
+        msg("Your home organisation did not complete the sign-in. You may have cancelled it, or that login may not use this service."),
         msg("Sign in again. If that does not help, contact the IT support of your home organisation."),
         _SIGN_IN_AGAIN,
     ),
