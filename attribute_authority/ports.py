@@ -10,7 +10,7 @@ from typing import Protocol
 from attribute_authority.domain.entity import Entity
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
 from attribute_authority.domain.link import KnownSubject, Link, NewLink
-from attribute_authority.domain.linking import Completion, DueRevocation, Grant, HeldGrant, Standing
+from attribute_authority.domain.linking import AuthorizationRequest, Completion, DueRevocation, Grant, HeldGrant, Standing
 from attribute_authority.errors import Conflict
 
 Clock = Callable[[], datetime]
@@ -191,8 +191,8 @@ class Registry(Protocol):
         """Scheme and host of the registry's pages."""
         ...
 
-    def authorize_url(self, redirect_uri: str, state: str, nonce: str, language: str) -> str:
-        """Return the address that the browser is sent to (RFC 6749 section 4.1.1); `language` is fi, sv or en."""
+    def authorize_url(self, request: AuthorizationRequest) -> str:
+        """Return the address that the browser is sent to."""
         ...
 
     def exchange(self, code: str, redirect_uri: str, nonce: str | None, now: datetime) -> Grant:

@@ -15,7 +15,7 @@ import requests
 from authlib.integrations.requests_client import OAuth2Session
 
 from attribute_authority.domain.identifiers import Environment, OrcidId
-from attribute_authority.domain.linking import Grant
+from attribute_authority.domain.linking import AuthorizationRequest, Grant
 from attribute_authority.errors import InvalidIdentifier, RecordClosed, RegistryRefused, RegistryUnavailable
 from connectors._http import bind
 from connectors._openid import Expected, JwkSet, KeyCache, verified_claims
@@ -84,19 +84,21 @@ class OrcidRegistry:
         """Scheme and host of the registry's pages."""
         return "/".join(self._client.base_url.split("/")[:3])
 
-    def authorize_url(self, redirect_uri: str, state: str, nonce: str, language: str) -> str:
+    def authorize_url(self, request: AuthorizationRequest) -> str:
         """Return the address that the browser is sent to (RFC 6749 section 4.1.1).
 
         ORCID's pages have neither Finnish nor Swedish: whoever reads these gets English.
         """
-        extras = {"nonce": nonce} if OPENID in self._client.scopes else {}
+        extras = {"nonce": request.nonce} if OPENID in self._client.scopes else {}
+        if request.signs_in_anew:
+            extras["prompt"] = "login"
         with self._session(self._client.timeout) as session:
             url, _ = session.create_authorization_url(
                 f"{self._client.base_url}/oauth/authorize",
-                state=state,
-                redirect_uri=redirect_uri,
+                state=request.state,
+                redirect_uri=request.redirect_uri,
                 scope=" ".join(self._client.scopes),
-                lang=_LANGUAGES.get(language, "en"),
+                lang=_LANGUAGES.get(request.language, "en"),
                 **extras,
             )
         return str(url)

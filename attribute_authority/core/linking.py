@@ -25,10 +25,14 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What confirming a proposal would do: `present` is the link in force, None where there is none."""
+    """What confirming a proposal would do: `present` is the link in force, None where there is none.
+
+    `is_confirmed` tells that the researcher has confirmed that one at the registry.
+    """
 
     kind: LinkingKind
     present: Link | None
+    is_confirmed: bool
 
     @property
     def replaces(self) -> int | None:
@@ -62,7 +66,7 @@ class Linking:
         """Tell what linking the iD to the person would do. Raises OrcidTaken, SubjectsDiffer, CouldNotAsk."""
         standing = self.recognise(person, now)
         present = None if standing is None else standing.link
-        plan = Plan(_kind(present, orcid), present)
+        plan = Plan(_kind(present, orcid), present, standing is not None and standing.is_confirmed)
         self.store.check_completion(self._new_link(person, orcid, now), plan.replaces)
         return plan
 

@@ -38,7 +38,7 @@ requesters = ["{service_provider}"]
 [companion]
 host = "127.0.0.1"
 port = {companion}
-base_url = "http://localhost:{companion}"
+base_url = "{companion_url}"
 discovery_url = "{discovery_url}"
 encryption = [{{ key = "keys/encryption.key", certificate = "keys/encryption.crt" }}]
 sealing_keys = ["keys/sealing.key"]
@@ -57,16 +57,17 @@ registry_url = "{registry_url}"
 
 @dataclass(frozen=True, slots=True)
 class AuthorityPorts:
-    """The ports on which the authority listens."""
+    """The ports on which the authority listens; `public_url` is where browsers find the companion page, None for its own port."""
 
     back_channel: int
     operations: int
     companion: int
+    public_url: str | None = None
 
     @property
     def companion_url(self) -> str:
         """The address of the companion page."""
-        return f"http://localhost:{self.companion}"
+        return self.public_url or f"http://localhost:{self.companion}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def _addition(ports: AuthorityPorts, around: Surroundings) -> str:
     return _CONFIGURATION.format(
         service_provider=around.service_provider,
         companion=ports.companion,
+        companion_url=ports.companion_url,
         discovery_url=around.discovery_url,
         client_id=around.client_id,
         registry_url=around.registry_url,

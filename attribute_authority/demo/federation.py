@@ -1,7 +1,7 @@
 """The whole demo federation on localhost: two home organisations, a registry, a service provider, and the authority that is shown."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +24,7 @@ from attribute_authority.demo.people import (
     UNIVERSITY_PEOPLE,
     UNIVERSITY_SCOPE,
     HomeOrganisation,
+    Person,
 )
 from attribute_authority.demo.records import RECORDS
 from attribute_authority.demo.registry import RegistrySimulator
@@ -72,11 +73,26 @@ class _Sites:
     service: socket
 
 
+@dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """What may be otherwise: who is at the university, and where browsers find the companion page, None for its own port."""
+
+    people: Sequence[Person]
+    companion_url: str | None
+
+
 @contextmanager
-def demo_federation(directory: Path) -> Iterator[Federation]:
-    """Run the federation with its state in a directory, until the context ends. Raises CouldNotAsk where it does not start."""
+def demo_federation(
+    directory: Path, *, people: Sequence[Person] = UNIVERSITY_PEOPLE, companion_url: str | None = None
+) -> Iterator[Federation]:
+    """Run the federation with its state in a directory, until the context ends. Raises CouldNotAsk where it does not start.
+
+    Whoever gives `people` may change them while it runs. With `companion_url`, something of the caller's stands there
+    in front of the companion page.
+    """
+    circumstances = _Circumstances(people, companion_url)
     with ExitStack() as stack:
-        yield start_with_retries(stack, lambda attempt, within: _start(within, directory / f"attempt-{attempt}"))
+        yield start_with_retries(stack, lambda attempt, within: _start(within, directory / f"attempt-{attempt}", circumstances))
 
 
 def start_with_retries(stack: ExitStack, start: Callable[[int, ExitStack], Federation]) -> Federation:
@@ -97,10 +113,10 @@ def start_with_retries(stack: ExitStack, start: Callable[[int, ExitStack], Feder
     return start(_ATTEMPTS, stack)
 
 
-def _start(stack: ExitStack, directory: Path) -> Federation:
+def _start(stack: ExitStack, directory: Path, circumstances: _Circumstances) -> Federation:
     sites = _Sites(*(stack.enter_context(listen()) for _ in range(5)))
-    ports = _free_ports()
-    organisations = _organisations(sites)
+    ports = _free_ports(circumstances.companion_url)
+    organisations = _organisations(sites, circumstances.people)
     service = _service(sites)
     client = RegisteredClient(
         "ORCID linking service",
@@ -123,23 +139,21 @@ def _start(stack: ExitStack, directory: Path) -> Federation:
     )
 
 
-def _free_ports() -> AuthorityPorts:
+def _free_ports(companion_url: str | None) -> AuthorityPorts:
     # They are let go for the authority to take; whoever is quicker makes it try others.
     with ExitStack() as stack:
-        numbers = [stack.enter_context(listen()).getsockname()[1] for _ in range(3)]
-    return AuthorityPorts(*numbers)
+        back_channel, operations, companion = (stack.enter_context(listen()).getsockname()[1] for _ in range(3))
+    return AuthorityPorts(back_channel, operations, companion, companion_url)
 
 
 def _key(name: str) -> FreshKey:
     return make_key(name, present(), bits=_RSA_BITS)
 
 
-def _organisations(sites: _Sites) -> tuple[HomeOrganisation, ...]:
+def _organisations(sites: _Sites, people: Sequence[Person]) -> tuple[HomeOrganisation, ...]:
     university, institute = base_url(sites.university), base_url(sites.institute)
     return (
-        HomeOrganisation(
-            f"{university}/metadata", university, UNIVERSITY_NAMES, UNIVERSITY_SCOPE, UNIVERSITY_PEOPLE, _key(UNIVERSITY_SCOPE)
-        ),
+        HomeOrganisation(f"{university}/metadata", university, UNIVERSITY_NAMES, UNIVERSITY_SCOPE, people, _key(UNIVERSITY_SCOPE)),
         HomeOrganisation(f"{institute}/metadata", institute, INSTITUTE_NAMES, INSTITUTE_SCOPE, INSTITUTE_PEOPLE, _key(INSTITUTE_SCOPE)),
     )
 

@@ -1,6 +1,6 @@
 """The invented people and home organisations of the demo federation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,7 +35,7 @@ class HomeOrganisation:
     base_url: str
     names: Names
     scope: str
-    people: tuple[Person, ...]
+    people: Sequence[Person]
     keys: FreshKey
 
     @property

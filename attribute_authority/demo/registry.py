@@ -55,7 +55,7 @@ _ROUTES = Map(
 
 
 class RegistrySimulator:
-    """The registry as a WSGI application; `faults` is for tests alone.
+    """The registry as a WSGI application; `faults`, which may be exchanged for others at any time, is for tests alone.
 
     `clients` are by client_id. `new_token` makes codes, tokens and sessions.
     """
@@ -77,7 +77,7 @@ class RegistrySimulator:
         self._clock = clock
         self._new_token = new_token
         self._keys = (signing_key or make_signing_key("simulator-1"),)
-        self._faults = faults
+        self.faults = faults
         self._lock = Lock()
         self._sessions: dict[str, str] = {}
         self.ledger = Ledger(new_token)
@@ -85,6 +85,11 @@ class RegistrySimulator:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         return self._respond(Request(environ))(environ, start_response)
+
+    def keep_records(self, researchers: Iterable[Researcher]) -> None:
+        """Hold these records from now on, and no others."""
+        with self._lock:
+            self._researchers = {researcher.orcid: researcher for researcher in researchers}
 
     def set_standing(self, orcid: str, standing: Standing, primary: str | None = None) -> None:
         """Close a record, or open it again; `primary` is the iD that a deprecated one gave way to."""
@@ -98,13 +103,13 @@ class RegistrySimulator:
 
     def _respond(self, request: Request) -> Response:
         trouble = None
-        if self._faults is not None:
-            self._faults.record(request)
-            trouble = self._faults.next_trouble(request.path)
+        if self.faults is not None:
+            self.faults.record(request)
+            trouble = self.faults.next_trouble(request.path)
             if trouble is not None and trouble is not Trouble.ANSWER_LOST:
-                return self._faults.make(trouble, request)
+                return self.faults.make(trouble, request)
         response = self._route(request)
-        return response if trouble is None or self._faults is None else self._faults.make(trouble, request)
+        return response if trouble is None or self.faults is None else self.faults.make(trouble, request)
 
     def _route(self, request: Request) -> Response:
         try:
@@ -206,7 +211,7 @@ class RegistrySimulator:
         issued = self._issue(request.form, client_id)
         if isinstance(issued, OauthError):
             return oauth_error(issued)
-        response = json_answer(issued if self._faults is None else self._faults.token_response(issued))
+        response = json_answer(issued if self.faults is None else self.faults.token_response(issued))
         response.headers["OAUTH_AUTHORIZATION_CODE_EXCHANGE"] = "ON"
         return response
 
@@ -244,7 +249,7 @@ class RegistrySimulator:
             return response
         claims = id_token_claims(self._issuer, pair, researcher, self._clock(), self._new_token())
         key = self._keys[0]
-        return {**response, "id_token": key.sign(claims) if self._faults is None else self._faults.id_token(claims, key)}
+        return {**response, "id_token": key.sign(claims) if self.faults is None else self.faults.id_token(claims, key)}
 
     def _authenticate(self, request: Request) -> tuple[str, OauthError | None]:
         basic = request.authorization

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from attribute_authority.domain.identifiers import EntityId, Identifier, OrcidId
-from attribute_authority.domain.link import Link, NewLink
+from attribute_authority.domain.link import Link, LinkSource, NewLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,20 @@ class SignedIn:
     identifiers: tuple[Identifier, ...]
     name: str | None
     orcid: OrcidId | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """What a browser carries to the registry (RFC 6749 section 4.1.1); `language` is fi, sv or en.
+
+    `signs_in_anew` has the registry ask who it is although somebody is signed in there (OpenID Connect Core 3.1.2.1, prompt=login).
+    """
+
+    redirect_uri: str
+    state: str
+    nonce: str
+    language: str
+    signs_in_anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +123,8 @@ class Standing:
     scopes: tuple[str, ...]
     withdrawn: Link | None
     revocation: Revocation | None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the researcher has confirmed the iD in force at the registry, by having linked it or agreed to it here."""
+        return self.link is not None and (self.link.source is LinkSource.COMPANION or self.consent is not None)

@@ -1,30 +1,42 @@
-"""One browser for each worker of the suite, fresh visitors for each test, and pictures of what they saw."""
+"""One browser and one federation for each worker of the suite, fresh visitors for each test, and pictures of what they saw."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.peers.chromium import Visitors, launched, slug
+from attribute_authority.demo.federation import demo_federation
+from attribute_authority.demo.people import UNIVERSITY_PEOPLE
+from attribute_authority.demo.registry_faults import Faults
+from tests.peers.chromium import Visitors, Window, launched, slug
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.browser.stage import Newcomer, Stage, Walker
+
+_DEADLINE_MILLISECONDS = 30_000
 _ARTEFACTS = "BROWSER_ARTEFACTS"
 _DEFAULT_ARTEFACTS = Path(__file__).parents[2] / "build" / "browser"
 
 pytest.register_assert_rewrite("tests.browser.axe")
+
+Walkers = Callable[..., "Walker"]
+"""Lets in somebody with a window, by default the usual one, as the newcomer of the test or as somebody else."""
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The browser of this worker."""
     with launched() as chromium:
+        from playwright.sync_api import expect
+
+        expect.set_options(timeout=_DEADLINE_MILLISECONDS)
         yield chromium
 
 
@@ -45,3 +57,45 @@ def visitors(browser: Browser, pictures: Path) -> Iterator[Visitors]:
     offences = everybody.leave()
 
     assert not offences, "\n".join(offences)
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stage"]:
+    """The federation of this worker."""
+    from tests.browser.stage import Stage
+
+    people = list(UNIVERSITY_PEOPLE)
+    with demo_federation(tmp_path_factory.mktemp("federation"), people=people) as federation:
+        yield Stage(federation, people)
+
+
+@pytest.fixture
+def newcomer(stage: "Stage") -> "Newcomer":
+    """Somebody whom nobody has seen before this test."""
+    return stage.newcomer()
+
+
+@pytest.fixture
+def faults(stage: "Stage") -> Iterator[Faults]:
+    """What goes wrong at the registry in this test."""
+    fresh = stage.fresh_faults()
+    yield fresh
+    fresh.release()
+
+
+@pytest.fixture
+def walkers(visitors: Visitors, stage: "Stage", newcomer: "Newcomer", faults: Faults) -> Walkers:
+    """Lets in people who walk through the federation, in which nothing goes wrong but what the test says."""
+    from tests.browser.stage import Walker
+
+    def enter(window: Window | None = None, *, who: "Newcomer" = newcomer) -> Walker:
+        chosen = window or Window()
+        return Walker(visitors.enter(chosen), stage.federation, who, javascript=chosen.javascript)
+
+    return enter
+
+
+@pytest.fixture
+def walker(walkers: Walkers) -> "Walker":
+    """Somebody with the usual window, in English."""
+    return walkers()

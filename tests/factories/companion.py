@@ -19,7 +19,7 @@ from werkzeug.test import Client, TestResponse
 from attribute_authority.core.linking import Linking
 from attribute_authority.domain.entity import Entity, Role
 from attribute_authority.domain.identifiers import EntityId, Environment, OrcidId
-from attribute_authority.domain.linking import Grant
+from attribute_authority.domain.linking import AuthorizationRequest, Grant
 from attribute_authority.domain.release import ReleaseRule
 from attribute_authority.events import EventLog, Pseudonyms
 from attribute_authority.ports import AttemptCounter, EntityDirectory, LinkingStore, Registry, ReplayGuard, StateKeeper
@@ -68,9 +68,11 @@ class ScriptedRegistry:
     sign_out_url: str = "https://orcid.org/signout"
     origin: str = "https://orcid.org"
 
-    def authorize_url(self, redirect_uri: str, state: str, nonce: str, language: str) -> str:
+    def authorize_url(self, request: AuthorizationRequest) -> str:
         """Return where the browser goes."""
-        return f"https://orcid.org/oauth/authorize?redirect_uri={redirect_uri}&state={state}&nonce={nonce}&lang={language}"
+        prompt = "&prompt=login" if request.signs_in_anew else ""
+        sent = f"state={request.state}&nonce={request.nonce}&lang={request.language}{prompt}"
+        return f"https://orcid.org/oauth/authorize?redirect_uri={request.redirect_uri}&{sent}"
 
     def exchange(self, code: str, redirect_uri: str, nonce: str | None, now: datetime) -> Grant:
         """Give the next answer."""

@@ -27,6 +27,8 @@ from attribute_authority.web.companion.views import (
 LINKED_AT: Final = datetime(2026, 11, 21, 7, 5, tzinfo=UTC)
 ORCID: Final = ShownOrcid("https://orcid.org/0000-0002-1825-0097")
 OTHER_ORCID: Final = ShownOrcid("https://orcid.org/0000-0001-5109-3700")
+UNCONFIRMED_ORCID: Final = replace(ORCID, is_authenticated=False)
+HOME_ORCID: Final = replace(OTHER_ORCID, is_authenticated=False)
 PERSON: Final = "Aino Meikäläinen"
 ORGANISATION: Final = "Järvenseudun yliopisto"
 IDENTIFIER: Final = "ameikala@jarvenseutu.example"
@@ -47,6 +49,7 @@ HOME: Final = Home(
     home_orcid=None,
     recipients=EVERY_RECIPIENT,
     connect_url="/orcid/start",
+    replace_url="/orcid/start?prompt=login",
     unlink_url="/unlink",
     withdrawn=None,
     withdrawn_at=None,
@@ -97,13 +100,13 @@ def _home_pages() -> dict[str, Home]:
     pages = {
         "home-new": HOME,
         "home-nobody-receives": replace(HOME, recipients=NO_RECIPIENT),
-        "home-organisation-has-one": replace(HOME, home_orcid=OTHER_ORCID),
+        "home-organisation-has-one": replace(HOME, home_orcid=HOME_ORCID),
         "home-linked": linked,
-        "home-linked-other": replace(linked, home_orcid=OTHER_ORCID),
+        "home-linked-other": replace(linked, home_orcid=HOME_ORCID),
         "home-scope-unknown": replace(linked, link=replace(LINK, scopes=("/something-else",))),
         "home-scope-none": replace(linked, link=replace(LINK, scopes=())),
-        "home-imported": replace(linked, link=replace(LINK, source="import", agreed_at=None, scopes=())),
-        "home-entered": replace(linked, link=replace(LINK, source="manual", agreed_at=None, scopes=())),
+        "home-imported": replace(linked, link=replace(LINK, orcid=UNCONFIRMED_ORCID, source="import", agreed_at=None, scopes=())),
+        "home-entered": replace(linked, link=replace(LINK, orcid=UNCONFIRMED_ORCID, source="manual", agreed_at=None, scopes=())),
         "home-withdrawn": unlinked,
     }
     pages |= {f"home-notice-{notice}": replace(linked, notice=notice) for notice in Notice}
@@ -118,7 +121,7 @@ def every_page() -> dict[str, Page]:
         "confirm-replace": REPLACING,
         "confirm-refresh": replace(CONFIRM, kind=LinkingKind.REFRESH, present=ORCID),
         "confirm-nameless": replace(CONFIRM, orcid_name=None, person=None),
-        "confirm-organisation-has-other": replace(CONFIRM, home_orcid=OTHER_ORCID),
+        "confirm-organisation-has-other": replace(CONFIRM, home_orcid=HOME_ORCID),
         "confirm-nobody-receives": replace(CONFIRM, recipients=NO_RECIPIENT, scopes=()),
         "confirm-missing": replace(CONFIRM, consent_missing=True),
         "confirm-replace-missing": replace(REPLACING, consent_missing=True),

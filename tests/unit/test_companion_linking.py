@@ -304,7 +304,7 @@ def test_a_failure_at_orcid_ends_on_a_page_with_a_way_back(failure: Exception, s
     answer = browser.connect(failure)
 
     assert (status, None) == (answer.status_code, _linked_orcid(site))
-    assert "/orcid/authorize" in browser.page().xpath("//main//a/@href")
+    assert "/orcid/authorize" in browser.page().xpath("string(//main//a[contains(@class, 'primary')]/@href)")
 
 
 def test_a_no_at_orcid_ends_on_a_page_with_a_way_back() -> None:

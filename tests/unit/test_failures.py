@@ -5,6 +5,8 @@ import pytest
 from attribute_authority import errors
 from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.answer import Status
+from attribute_authority.web.companion.problems import problem_of
+from attribute_authority.web.companion.views import ProblemKind
 from attribute_authority.web.failures import Fault, public_form
 
 SECRET = "what happened, in detail"
@@ -25,6 +27,25 @@ STATUSES: dict[type[errors.AuthorityError], tuple[str, str | None]] = {
     errors.InvalidIdentifier: (ns.STATUS_RESPONDER, None),
     errors.Conflict: (ns.STATUS_RESPONDER, None),
 }
+PAGES: dict[type[errors.AuthorityError], tuple[ProblemKind, int]] = {
+    errors.SignInFailed: (ProblemKind.SIGN_IN_FAILED, 403),
+    errors.SignInRefused: (ProblemKind.SIGN_IN_REFUSED, 403),
+    errors.SignInExpired: (ProblemKind.SIGN_IN_EXPIRED, 403),
+    errors.UnknownHomeOrganisation: (ProblemKind.UNKNOWN_ORGANISATION, 403),
+    errors.ScopeNotAllowed: (ProblemKind.SCOPE_NOT_ALLOWED, 403),
+    errors.NoIdentifier: (ProblemKind.NO_IDENTIFIER, 403),
+    errors.SessionOver: (ProblemKind.SESSION_OVER, 403),
+    errors.FormOver: (ProblemKind.FORM_OVER, 403),
+    errors.TooManyAttempts: (ProblemKind.TOO_MANY_ATTEMPTS, 429),
+    errors.RegistryDenied: (ProblemKind.ORCID_DENIED, 403),
+    errors.RegistryStateUnknown: (ProblemKind.ORCID_STATE_UNKNOWN, 403),
+    errors.RegistryRefused: (ProblemKind.ORCID_REFUSED, 502),
+    errors.RegistryUnavailable: (ProblemKind.ORCID_UNAVAILABLE, 503),
+    errors.RecordClosed: (ProblemKind.ORCID_RECORD_CLOSED, 409),
+    errors.OrcidTaken: (ProblemKind.ORCID_TAKEN, 409),
+    errors.OtherOrcidLinked: (ProblemKind.FORM_OVER, 409),
+    errors.SubjectsDiffer: (ProblemKind.SUBJECTS_DIFFER, 409),
+}
 
 
 @pytest.mark.parametrize("kind", list(FAULTS))
@@ -39,9 +60,17 @@ def test_statuses(kind: type[errors.AuthorityError]) -> None:
     assert Status(*STATUSES[kind], f"{kind.public} (id)") == public_form(kind(SECRET), "id")
 
 
+@pytest.mark.parametrize("kind", [*PAGES, *FAULTS, *STATUSES])
+def test_pages(kind: type[errors.AuthorityError]) -> None:
+    """What goes wrong on the companion page has a page of its own; anything else is a defect, but for what cannot be asked."""
+    others = {errors.CouldNotAsk: (ProblemKind.UNAVAILABLE, 503)}
+
+    assert {**others, **PAGES}.get(kind, (ProblemKind.DEFECT, 500)) == problem_of(kind(SECRET))
+
+
 def test_every_failure_has_its_form() -> None:
     """No failure of the closed set is forgotten here, and none tells its cause."""
-    known = {*FAULTS, *STATUSES, errors.AuthorityError, errors.FaultyConfiguration}
+    known = {*FAULTS, *STATUSES, *PAGES, errors.AuthorityError, errors.FaultyConfiguration}
     found = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AuthorityError)}
 
     assert known == found

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from attribute_authority.domain.identifiers import Environment, OrcidId
+from attribute_authority.domain.linking import AuthorizationRequest
 from attribute_authority.errors import RegistryRefused
 from connectors.orcid import ClientRegistration, OrcidRegistry
 from tests.factories.registries import (
@@ -49,7 +50,7 @@ def production(**changes: object) -> OrcidRegistry:
 
 def test_authorize_url() -> None:
     """The browser goes to the registry of the environment with everything that the flow needs."""
-    url = production().authorize_url(REDIRECT_URI, STATE, NONCE, "en")
+    url = production().authorize_url(AuthorizationRequest(REDIRECT_URI, STATE, NONCE, "en"))
 
     assert url.startswith("https://orcid.org/oauth/authorize?")
     assert query(url) == {
@@ -66,14 +67,14 @@ def test_authorize_url() -> None:
 @pytest.mark.parametrize("language", ["fi", "sv", "en"])
 def test_language_that_orcid_has(language: str) -> None:
     """ORCID has neither Finnish nor Swedish; its readers get English."""
-    url = production().authorize_url(REDIRECT_URI, STATE, NONCE, language)
+    url = production().authorize_url(AuthorizationRequest(REDIRECT_URI, STATE, NONCE, language))
 
     assert ["en"] == query(url)["lang"]
 
 
 def test_no_nonce_without_openid() -> None:
     """A nonce is an affair of OpenID Connect; with /authenticate none is sent."""
-    url = production(scopes=("/authenticate", "/activities/update")).authorize_url(REDIRECT_URI, STATE, NONCE, "en")
+    url = production(scopes=("/authenticate", "/activities/update")).authorize_url(AuthorizationRequest(REDIRECT_URI, STATE, NONCE, "en"))
 
     assert "nonce" not in query(url)
     assert ["/authenticate /activities/update"] == query(url)["scope"]
@@ -225,3 +226,10 @@ def test_from_orcid_by_itself(lab: RegistryLab) -> None:
     grant = lab.connector().exchange(returned(sent)["code"], CONNECT_URI, None, lab.now)
 
     assert ORCID == grant.orcid
+
+
+def test_another_id_needs_another_sign_in() -> None:
+    """prompt=login goes along where the researcher wants another iD than that of whoever is signed in there."""
+    url = production().authorize_url(AuthorizationRequest(REDIRECT_URI, STATE, NONCE, "en", signs_in_anew=True))
+
+    assert ["login"] == parse_qs(urlsplit(url).query)["prompt"]

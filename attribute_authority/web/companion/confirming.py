@@ -11,7 +11,7 @@ from attribute_authority.domain.linking import Consent, LinkingKind
 from attribute_authority.errors import FormOver, OrcidTaken
 from attribute_authority.web.companion.connecting import PendingProposal
 from attribute_authority.web.companion.consent import CONSENT_VERSION
-from attribute_authority.web.companion.front import identifier_of, shown
+from attribute_authority.web.companion.front import identifier_of, shown, shown_from_home
 from attribute_authority.web.companion.sealed_states import SealedStates
 from attribute_authority.web.companion.sessions import Session
 from attribute_authority.web.companion.views import Confirm, Notice, ShownOrcid
@@ -101,8 +101,8 @@ def _page(visit: Visit, session: Session, pending: PendingProposal, plan: Plan, 
         person=person.name,
         organisation=visit.organisation(person.home_organisation),
         identifier=identifier_of(person),
-        present=None if plan.present is None else shown(visit, plan.present.orcid),
-        home_orcid=shown(visit, person.orcid if person.orcid != proposal.orcid else None),
+        present=None if plan.present is None else shown(plan.present, is_confirmed=plan.is_confirmed),
+        home_orcid=shown_from_home(visit, person.orcid if person.orcid != proposal.orcid else None),
         recipients=visit.recipients(person.home_organisation),
         scopes=proposal.scopes,
         sign_out_url=visit.parts.registry.sign_out_url,

@@ -14,7 +14,7 @@ from typing import Final
 from werkzeug import Response
 
 from attribute_authority.core.linking import Proposal
-from attribute_authority.domain.linking import Grant
+from attribute_authority.domain.linking import AuthorizationRequest, Grant
 from attribute_authority.errors import RegistryDenied, RegistryRefused, RegistryStateUnknown, RegistryUnavailable
 from attribute_authority.web.companion.sealed_states import SealedStates, digest
 from attribute_authority.web.companion.sessions import Session
@@ -23,6 +23,7 @@ from attribute_authority.web.companion.visit import Visit
 _TIME_AT_ORCID: Final = timedelta(hours=1)
 _TIME_OF_CODE: Final = timedelta(minutes=10)
 _BROWSER_SECONDS: Final = 24 * 3600
+_LOGIN: Final = "login"
 _LONGEST_CODE: Final = 512
 _DENIALS: Final = frozenset({"access_denied", "interaction_required", "login_required", "consent_required"})
 _OUTAGES: Final = frozenset({"server_error", "temporarily_unavailable"})
@@ -68,7 +69,9 @@ class Connecting:
         parts.limits.check("authorize", visit.request, now)
         state, nonce = parts.new_secret(), parts.new_secret()
         self.authorizations.keep(state, PendingAuthorization(visit.session.reference, nonce), now + _TIME_AT_ORCID)
-        return visit.go(parts.registry.authorize_url(f"{parts.base_url}/orcid/callback", state, nonce, visit.language))
+        is_other = visit.request.args.get("prompt") == _LOGIN
+        request = AuthorizationRequest(f"{parts.base_url}/orcid/callback", state, nonce, visit.language, is_other)
+        return visit.go(parts.registry.authorize_url(request))
 
     def callback(self, visit: Visit) -> Response:
         """`GET /orcid/callback`: exchange the code and go on to the confirmation.

@@ -7,6 +7,7 @@ from typing import Final
 from werkzeug import Response
 
 from attribute_authority.domain.identifiers import OrcidId
+from attribute_authority.domain.link import Link, LinkSource
 from attribute_authority.domain.linking import Revocation, SignedIn, Standing
 from attribute_authority.web.companion.problems import problem_page
 from attribute_authority.web.companion.sessions import Session
@@ -68,9 +69,14 @@ def identifier_of(person: SignedIn) -> str:
     return person.identifiers[0].value
 
 
-def shown(visit: Visit, orcid: OrcidId | None) -> ShownOrcid | None:
-    """Return an iD as it is displayed."""
-    return None if orcid is None else ShownOrcid(orcid.uri(visit.parts.linking.environment))
+def shown_from_home(visit: Visit, orcid: OrcidId | None) -> ShownOrcid | None:
+    """Return an iD that the home organisation sent as it is displayed: nobody has confirmed it here."""
+    return None if orcid is None else ShownOrcid(orcid.uri(visit.parts.linking.environment), is_authenticated=False)
+
+
+def shown(link: Link, *, is_confirmed: bool) -> ShownOrcid:
+    """Return the iD of a link as it is displayed."""
+    return ShownOrcid(link.orcid.uri(link.environment), is_confirmed)
 
 
 def _home(visit: Visit, session: Session, now: datetime) -> Home:
@@ -84,11 +90,12 @@ def _home(visit: Visit, session: Session, now: datetime) -> Home:
         identifier=identifier_of(person),
         notice=_notice(visit, is_linked=link is not None),
         link=link,
-        home_orcid=shown(visit, differing),
+        home_orcid=shown_from_home(visit, differing),
         recipients=visit.recipients(person.home_organisation),
         connect_url="/orcid/authorize",
+        replace_url="/orcid/authorize?prompt=login",
         unlink_url="/unlink",
-        withdrawn=None if withdrawn is None else shown(visit, withdrawn.orcid),
+        withdrawn=None if withdrawn is None else shown(withdrawn, is_confirmed=withdrawn.source is LinkSource.COMPANION),
         withdrawn_at=None if withdrawn is None else withdrawn.withdrawn_at,
         revocation=None if withdrawn is None or standing is None else _progress(standing.revocation),
     )
@@ -98,8 +105,13 @@ def _linked(standing: Standing) -> LinkedOrcid | None:
     link, consent = standing.link, standing.consent
     if link is None:
         return None
-    orcid = ShownOrcid(link.orcid.uri(link.environment))
-    return LinkedOrcid(orcid, link.linked_at, link.source.value, None if consent is None else consent.given_at, standing.scopes)
+    return LinkedOrcid(
+        shown(link, is_confirmed=standing.is_confirmed),
+        link.linked_at,
+        link.source.value,
+        None if consent is None else consent.given_at,
+        standing.scopes,
+    )
 
 
 def _notice(visit: Visit, *, is_linked: bool) -> Notice | None:

@@ -27,6 +27,7 @@ _PROBLEMS: Final[dict[type[errors.AuthorityError], tuple[ProblemKind, int]]] = {
 }
 _SIGN_IN_AGAIN: Final = "/login"
 _CONNECT_AGAIN: Final = "/orcid/authorize"
+_CONNECT_OTHER: Final = "/orcid/authorize?prompt=login"
 _RETRIES: Final = {
     ProblemKind.SIGN_IN_FAILED: _SIGN_IN_AGAIN,
     ProblemKind.SIGN_IN_REFUSED: _SIGN_IN_AGAIN,
@@ -36,9 +37,9 @@ _RETRIES: Final = {
     ProblemKind.ORCID_DENIED: _CONNECT_AGAIN,
     ProblemKind.ORCID_STATE_UNKNOWN: _CONNECT_AGAIN,
     ProblemKind.ORCID_REFUSED: _CONNECT_AGAIN,
-    ProblemKind.ORCID_RECORD_CLOSED: _CONNECT_AGAIN,
+    ProblemKind.ORCID_RECORD_CLOSED: _CONNECT_OTHER,
     ProblemKind.ORCID_UNAVAILABLE: _CONNECT_AGAIN,
-    ProblemKind.ORCID_TAKEN: _CONNECT_AGAIN,
+    ProblemKind.ORCID_TAKEN: _CONNECT_OTHER,
 }
 
 

@@ -4,8 +4,9 @@ from werkzeug import Response
 
 from attribute_authority.domain.linking import Standing
 from attribute_authority.errors import FormOver
+from attribute_authority.web.companion.front import shown
 from attribute_authority.web.companion.sessions import Session
-from attribute_authority.web.companion.views import Notice, ShownOrcid, Unlink
+from attribute_authority.web.companion.views import Notice, Unlink
 from attribute_authority.web.companion.visit import Visit
 
 
@@ -17,7 +18,7 @@ def ask(visit: Visit) -> Response:
     if standing is None or standing.link is None:
         return visit.go("/")
     link = standing.link
-    return visit.show(Unlink(ShownOrcid(link.orcid.uri(link.environment)), link.link_id, "/unlink", "/"))
+    return visit.show(Unlink(shown(link, is_confirmed=standing.is_confirmed), link.link_id, "/unlink", "/"))
 
 
 def unlink(visit: Visit) -> Response:

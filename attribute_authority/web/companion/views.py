@@ -42,9 +42,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class ShownOrcid:
-    """An iD as it is displayed: the full https URI."""
+    """An iD as it is displayed: the full https URI, and whether ORCID confirmed here whose it is."""
 
     uri: str
+    is_authenticated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Home:
     home_orcid: ShownOrcid | None
     recipients: Recipients
     connect_url: str
+    replace_url: str
     unlink_url: str
     withdrawn: ShownOrcid | None
     withdrawn_at: datetime | None
@@ -192,7 +194,7 @@ class Problem:
     """What happened, what to do, and a way back: `retry_url` begins the step again, None where that would not help.
 
     `reference` is what the log has, for whoever is asked for help; None where there is no line in the log.
-    `nothing_changed` is said everywhere: no problem leaves anything half-stored.
+    Most pages also say that nothing was changed; those of `words.UNCERTAIN` point to the start page, which shows what is so.
     """
 
     kind: ProblemKind

@@ -164,7 +164,7 @@ _OTHER_PROBLEMS: Final = {
     ),
     ProblemKind.TOO_SLOW: ProblemWords(
         msg("This took too long"),
-        msg("The service could not finish in time, and stopped."),
+        msg("The service could not finish in time."),
         msg("Try again in a few minutes."),
         _TRY_AGAIN,
     ),
@@ -177,6 +177,9 @@ _OTHER_PROBLEMS: Final = {
 }
 
 PROBLEMS: Final[Mapping[ProblemKind, ProblemWords]] = {**_SIGN_IN_PROBLEMS, **_ORCID_PROBLEMS, **_OTHER_PROBLEMS}
+
+UNCERTAIN: Final = frozenset({ProblemKind.FORM_OVER, ProblemKind.UNAVAILABLE, ProblemKind.TOO_SLOW, ProblemKind.DEFECT})
+"""Problems that may have come when something was done already, so that no page may say that it was not."""
 
 SCOPES: Final = {
     "openid": msg("to confirm that the iD is yours"),
