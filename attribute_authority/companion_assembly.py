@@ -197,7 +197,7 @@ class _States:
 
 def _way(settings: Settings, own: CompanionSettings, directory: EntityDirectory, states: _States) -> Way:
     if own.trusted_headers is not None:
-        return HeaderWay(_trusted_headers(own.trusted_headers, settings.authority.environment, directory))
+        return HeaderWay(_trusted_headers(own.trusted_headers, settings, directory))
     skew = timedelta(seconds=own.clock_skew)
     sign_in = SignIn(own_role(settings), directory, settings.authority.environment, skew, new_saml_id)
     pending = states.of("sign-in", PendingSignIn)
@@ -208,7 +208,7 @@ def _discover(service: str | None, entity_id: str) -> Callable[[str], str] | Non
     return None if service is None else lambda return_url: discovery_url(service, entity_id, return_url)
 
 
-def _trusted_headers(table: TrustedHeadersSettings, environment: Environment, directory: EntityDirectory) -> TrustedHeaders:
+def _trusted_headers(table: TrustedHeadersSettings, settings: Settings, directory: EntityDirectory) -> TrustedHeaders:
     return TrustedHeaders(
         table.proxies,
         table.identity_provider,
@@ -216,7 +216,8 @@ def _trusted_headers(table: TrustedHeadersSettings, environment: Environment, di
         table.name,
         table.orcid,
         directory,
-        environment,
+        settings.authority.environment,
+        EntityId(settings.authority.entity_id),
         present,
     )
 

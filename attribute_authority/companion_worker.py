@@ -60,6 +60,7 @@ class CompanionWorker:
         self._process.open(self._handed.door, site)
         for work, seconds in ((self._revoke, _REVOKING_SECONDS), (self._forget, _FORGETTING_SECONDS)):
             LoopingCall(self._on_pool, work).start(seconds, now=False)
+        self._reactor.callWhenRunning(self._events.operation, "pages-ready")
         self._process.run()
         self._store.close()
 

@@ -135,7 +135,8 @@ class LinkingStore(Protocol):
         """Find the subject that the identifiers name, give it those that it did not have yet, and tell how it stands.
 
         None where none of the identifiers is known; nothing is stored then.
-        Raises SubjectsDiffer where they name several subjects or one of another home organisation, CouldNotAsk.
+        Raises SubjectsDiffer where they name several subjects, one of another home organisation, or one that has another lasting
+        identifier (subject-id, eduPersonUniqueId) and shares none; CouldNotAsk.
         """
         ...
 

@@ -34,13 +34,13 @@ class Address:
 def bind(address: Address, count: int) -> tuple[socket.socket, ...]:
     """Bind and listen `count` times at one address. Raises OperatorError where it is in use or not ours."""
     sockets: list[socket.socket] = []
-    port = address.port
     try:
-        # Sockets that share a port do so with everybody of the same owner, so a second authority would go unnoticed.
-        _bind_one(address, shared=False).close()
+        # Sockets that share a port do so with everybody of the same owner, so a second authority would go unnoticed;
+        # and where the system chooses a port for one that may be shared, it may choose one that is.
+        with _bind_one(address, shared=False) as alone:
+            port = alone.getsockname()[1]
         for _ in range(count):
             sockets.append(_bind_one(Address(address.host, port), shared=True))
-            port = sockets[0].getsockname()[1]
     except OSError as error:
         for opened in sockets:
             opened.close()

@@ -25,6 +25,8 @@ _REFERENCES: Final = (f"{{{ns.XENC}}}CipherReference", f"{{{ns.DS}}}RetrievalMet
 _KEY_INFO: Final = f"{{{ns.DS}}}KeyInfo"
 _GCM: Final = frozenset({ns.AES128_GCM, ns.AES192_GCM, ns.AES256_GCM})
 _CBC: Final = frozenset({ns.AES128_CBC, ns.AES192_CBC, ns.AES256_CBC})
+# For each of them all of our keys are tried: a message for several recipients has one for each.
+_MAX_KEYS: Final = 8
 _KEY_TRANSPORT: Final = frozenset({ns.RSA_OAEP, ns.RSA_OAEP_11})
 
 
@@ -80,7 +82,18 @@ def _encrypted_data(encrypted: etree._Element) -> etree._Element:
     data.attrib.pop("Type", "")
     if has_qualified_attributes(data):
         raise UnsupportedQuery(f"an attribute of the {name} has a namespace, which XML Encryption knows none of")
+    if len(list(data.iter(_ENCRYPTED_KEY))) > _MAX_KEYS:
+        raise UnsupportedQuery(f"the {name} has more than {_MAX_KEYS} keys")
+    if key_info is not None:
+        _leave_keys_alone(key_info)
     return data
+
+
+def _leave_keys_alone(key_info: etree._Element) -> None:
+    """Take everything out of a KeyInfo but its EncryptedKeys: agreed, derived or named keys are nothing that we would look for."""
+    key_info[:] = key_info.findall(_ENCRYPTED_KEY)
+    for key in key_info:
+        key[:] = [part for part in key if part.tag != _KEY_INFO]
 
 
 def _check_algorithms(data: etree._Element, signed: bool) -> None:

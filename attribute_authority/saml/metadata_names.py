@@ -6,6 +6,7 @@ from typing import Final
 from lxml.etree import _Element
 
 from attribute_authority.saml.namespaces import MD, MDUI, XML
+from attribute_authority.saml.xml import shown_text
 
 Names = tuple[tuple[str, str], ...]
 """Pairs of language and name, each language once."""
@@ -36,7 +37,7 @@ def _names(holders: Iterable[_Element], tag: str) -> Names:
     found: dict[str, str] = {}
     for holder in holders:
         for element in holder.iterchildren(tag):
-            name = " ".join(("" if len(element) else element.text or "").split())
+            name = shown_text("" if len(element) else element.text or "")
             language = element.get(_LANGUAGE, "").lower()
             if name and language:
                 found.setdefault(language, name)

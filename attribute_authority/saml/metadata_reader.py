@@ -33,6 +33,7 @@ from attribute_authority.saml.namespaces import (
     SHIBMD,
     XSI,
 )
+from attribute_authority.saml.scope_expressions import check_expression
 
 Warn = Callable[[str], None]
 """Is told, in a sentence for the operator, what was left out and why."""
@@ -56,6 +57,9 @@ _ATTRIBUTE_VALUE = f"{{{SAML}}}AttributeValue"
 _REGISTRATION = f"{{{MDRPI}}}RegistrationInfo"
 _SCOPE = f"{{{SHIBMD}}}Scope"
 _MEMBER = f"{{{MD}}}AffiliateMember"
+_SHOWN = 256
+"""How much of what was left out a warning shows, in characters."""
+
 _WEB_ADDRESS = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?")
 _IDS = tuple(etree.XPath(f"//@{name}", smart_strings=False) for name in ("ID", "Id", "id", "xml:id"))
@@ -194,7 +198,7 @@ class _EntityReader:
                     location = service.get("Location", "")
                     if _WEB_ADDRESS.fullmatch(location):
                         return location
-                    self.warn(f"{self.name}: a SingleSignOnService was left out: {location!r} is no web address")
+                    self.warn(f"{self.name}: a SingleSignOnService was left out: {location[:_SHOWN]!r} is no web address")
         return None
 
     def _scopes(self, roles: list[_Descriptor], extensions: _Element | None) -> tuple[Scope, ...]:
@@ -208,9 +212,9 @@ class _EntityReader:
     def _is_usable(self, scope: Scope) -> bool:
         if scope.regexp:
             try:
-                re.compile(scope.value)
-            except re.error as error:
-                self.warn(f"{self.name}: a scope was left out: {scope.value!r} is no regular expression ({error})")
+                check_expression(scope.value)
+            except OperatorError as fault:
+                self.warn(f"{self.name}: a scope was left out: {scope.value[:_SHOWN]!r}: {fault.cause}")
                 return False
         return bool(scope.value)
 

@@ -20,6 +20,9 @@ from attribute_authority.saml.xml import RESPONSE_BOUNDS, NotReadable, elements_
 
 MAX_ENCODED_LENGTH: Final = 256 * 1024
 
+# pysaml2 goes through all of them for each, more than once. What is met is a dozen.
+_MAX_NAMESPACES: Final = 64
+
 ATTRIBUTE_STATEMENT: Final = f"{{{ns.SAML}}}AttributeStatement"
 _RESPONSE: Final = f"{{{ns.SAMLP}}}Response"
 _EXTENSIONS: Final = f"{{{ns.SAMLP}}}Extensions"
@@ -119,6 +122,8 @@ def _check_whole(inside: etree._Element) -> None:
     """Check the document that an element is in. Raises NotReadable."""
     if _HIDDEN(inside):
         raise NotReadable("there are comments or processing instructions in the message")
+    if len({str(name).rpartition("}")[0] for part in inside.iter("*") for name in (part.tag, *part.attrib)}) > _MAX_NAMESPACES:
+        raise NotReadable(f"there are names of more than {_MAX_NAMESPACES} namespaces in the message")
     ids = _found(_IDS, inside)
     if len(set(ids)) != len(ids):
         raise NotReadable("an ID occurs twice in the message")

@@ -16,12 +16,11 @@ from attribute_authority.errors import InvalidIdentifier, NoIdentifier, ScopeNot
 from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.query import NAME_ID
 from attribute_authority.saml.response_shape import ReceivedAssertion
-from attribute_authority.saml.xml import NotReadable, elements_only, whole_text
+from attribute_authority.saml.xml import NotReadable, elements_only, shown_text, whole_text
 
 Values = Mapping[str, tuple[etree._Element, ...]]
 """The AttributeValue elements by name of the attribute."""
 
-_MAX_NAME_LENGTH: Final = 200
 _ATTRIBUTE: Final = f"{{{ns.SAML}}}Attribute"
 _ATTRIBUTE_VALUE: Final = f"{{{ns.SAML}}}AttributeValue"
 _SCOPED: Final = (
@@ -112,7 +111,7 @@ def _display_name(values: Values) -> str | None:
 
 
 def _shown(values: Values, name: str) -> str:
-    shown = (" ".join(text.split())[:_MAX_NAME_LENGTH] for text in _texts(values, name))
+    shown = (shown_text(text) for text in _texts(values, name))
     return next((text for text in shown if text), "")
 
 

@@ -6,6 +6,7 @@ different parsers, which has been used to impersonate people (`admin<!---->@exam
 
 from dataclasses import dataclass
 from typing import Final
+from unicodedata import category
 
 from lxml import etree
 
@@ -14,9 +15,16 @@ _DECLARATION: Final = b"xmlns"
 # What a parser takes in its stride can cost the work behind it the square or the cube of its size: inclusive canonicalisation
 # goes through all namespaces in scope for every element, and each element's name is the whole of its namespace to lxml.
 _MAX_NAMESPACE_LENGTH: Final = 1024
+# Canonicalisation sorts the attributes of an element by insertion, and searches what is declared on the whole way up to the root.
+_MAX_ATTRIBUTES_OF_ONE: Final = 128
+_MAX_DEPTH: Final = 64
 _IS_OVERSIZED: Final = etree.XPath(
     f"count(//node()) > $nodes or count(//@*) > $attributes or boolean(//*[string-length(namespace-uri()) > {_MAX_NAMESPACE_LENGTH}])"
+    f" or boolean(//*[@*[{_MAX_ATTRIBUTES_OF_ONE + 1}]]) or boolean({'/*' * (_MAX_DEPTH + 1)})"
 )
+_MAX_SHOWN: Final = 200
+_INVISIBLE: Final = frozenset({"Cc", "Cf"})
+_JOINERS: Final = "\u200c\u200d"
 _ENCODINGS: Final = frozenset({"utf-8", "ascii", "us-ascii"})
 _PARSER: Final = etree.XMLParser(
     resolve_entities=False,
@@ -84,6 +92,17 @@ def has_qualified_attributes(element: etree._Element) -> bool:
     the algorithm or reference that was checked is not the one that is followed. XML Signature and XML Encryption have none.
     """
     return any(str(name).startswith("{") for part in element.iter("*") for name in part.attrib)
+
+
+def shown_text(text: str) -> str:
+    """Return a text as one short line for people to read, whoever wrote it.
+
+    Control and format characters are left out, among them those that change the direction of what follows (Unicode TR 36 section 2.9);
+    only joiners, which some languages are spelt with, stay.
+    """
+    line = " ".join(text.split())[:_MAX_SHOWN]
+    visible = "".join(character for character in line if character in _JOINERS or category(character) not in _INVISIBLE)
+    return " ".join(visible.split())
 
 
 def whole_text(element: etree._Element) -> str:

@@ -11,7 +11,7 @@ from attribute_authority.domain.linking import Completion, Consent, DueRevocatio
 from attribute_authority.errors import AuthorityError, FormOver
 from attribute_authority.ports import AttemptCounter, LinkingStore, LinkStore, StateKeeper
 from attribute_authority.storage.memory import MemoryLinkStore
-from attribute_authority.storage.rules import check_replaced, find_owner, find_owner_of_link
+from attribute_authority.storage.rules import Owner, check_lasting, check_replaced, find_owner
 
 
 class MemoryStateKeeper:
@@ -110,7 +110,7 @@ class MemoryLinkingStore(MemoryLinkStore):
     ) -> Standing | None:
         """Find the subject that the identifiers name, give it those that it did not have yet, and tell how it stands."""
         with self._lock:
-            owner = find_owner(home_organisation, {item: self._owners[item] for item in identifiers if item in self._owners})
+            owner = self._name_subject(home_organisation, identifiers)
             if owner is None:
                 return None
             for item in identifiers:
@@ -189,9 +189,15 @@ class MemoryLinkingStore(MemoryLinkStore):
             if grant is not None and grant.is_unrevoked:
                 self._grants[grant_id] = replace(grant, failures=grant.failures + 1, retry_at=retry_at)
 
+    def _name_subject(self, home_organisation: EntityId, identifiers: tuple[Identifier, ...]) -> Owner | None:
+        owner = find_owner(home_organisation, {item: self._owners[item] for item in identifiers if item in self._owners})
+        if owner is not None:
+            check_lasting(identifiers, [item for item, other in self._owners.items() if other == owner])
+        return owner
+
     def _store_link(self, new: NewLink, replaces: int | None) -> Link:
+        owner = self._name_subject(new.home_organisation, new.identifiers)
         if replaces is not None:
-            owner = find_owner_of_link(new, self._owners)
             present = self._link_in_force(owner.subject_id, new.environment) if owner else None
             check_replaced(new, present.link_id if present else None, replaces)
             self.withdraw_link(replaces, new.linked_at)

@@ -1,11 +1,14 @@
 """When a link may be stored, decided in one place for every back end."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from attribute_authority.domain.identifiers import EntityId, Identifier, OrcidId
+from attribute_authority.domain.identifiers import EntityId, Identifier, IdentifierKind, OrcidId
 from attribute_authority.domain.link import NewLink
 from attribute_authority.errors import Conflict, OrcidTaken, OtherOrcidLinked, SubjectsDiffer
+
+_LASTING: Final = frozenset({IdentifierKind.SUBJECT_ID, IdentifierKind.UNIQUE_ID})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,21 @@ def find_owner(home_organisation: EntityId, owners: Mapping[Identifier, Owner]) 
             raise SubjectsDiffer(f"{identifier} belongs to a subject of {owner.home_organisation}, not of {home_organisation}")
         return owner
     return None
+
+
+def check_lasting(told: Collection[Identifier], known: Collection[Identifier]) -> None:
+    """Check that a sign-in is that of the subject which some of its identifiers name; `known` are all identifiers of the subject.
+
+    A subject-id or eduPersonUniqueId is never given to somebody else (SAML V2.0 Subject Identifier Attributes 3.3; eduPerson),
+    an ePPN may be. Who shares no such identifier with the subject, but has another of the same kind, is another person with an old ePPN.
+    Raises SubjectsDiffer.
+    """
+    lasting = {item for item in told if item.kind in _LASTING}
+    if not lasting.isdisjoint(known):
+        return
+    contradicted = {item.kind for item in lasting} & {item.kind for item in known}
+    if contradicted:
+        raise SubjectsDiffer(f"the subject has another {', '.join(sorted(contradicted))}, so that what else fits was reassigned")
 
 
 def find_owner_of_link(new: NewLink, owners: Mapping[Identifier, Owner]) -> Owner | None:

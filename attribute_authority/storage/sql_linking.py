@@ -11,8 +11,9 @@ from attribute_authority.domain.linking import Completion, Consent, DueRevocatio
 from attribute_authority.errors import Conflict
 from attribute_authority.storage import sql_grants
 from attribute_authority.storage.engine import writing
-from attribute_authority.storage.rules import check_replaced, find_owner
+from attribute_authority.storage.rules import check_lasting, check_replaced, find_owner
 from attribute_authority.storage.sql_pool import ConnectionPool
+from attribute_authority.storage.sql_reading import read_identifiers
 from attribute_authority.storage.sql_standing import read_standing
 from attribute_authority.storage.sql_withdrawing import end_link, withdraw
 from attribute_authority.storage.sql_writing import Batch, Place, add_identifiers, look_up, look_up_owners, telling_refusals, write
@@ -96,15 +97,20 @@ class SqlLinkingStore:
 def _name_subject(
     connection: Connection, home_organisation: EntityId, identifiers: Collection[Identifier]
 ) -> tuple[int | None, list[Identifier]]:
-    """Return the subject that the identifiers name, None for somebody unknown, and those that nobody has yet."""
+    """Return the subject that the identifiers name, None for somebody unknown, and those that nobody has yet. Raises SubjectsDiffer."""
     owners = look_up_owners(connection, identifiers)
     owner = find_owner(home_organisation, owners)
     further = [item for item in dict.fromkeys(identifiers) if item not in owners]
-    return None if owner is None else owner.subject_id, further
+    if owner is None:
+        return None, further
+    if further:
+        check_lasting(identifiers, read_identifiers(connection, {owner.subject_id})[owner.subject_id])
+    return owner.subject_id, further
 
 
 def _plan(connection: Connection, new: NewLink, replaces: int | None) -> tuple[Batch, Place]:
     """Return what storing a link takes. Raises Conflict where it may not be stored."""
+    _name_subject(connection, new.home_organisation, new.identifiers)
     batch = Batch()
     look_up(connection, [new], batch)
     if replaces is not None:

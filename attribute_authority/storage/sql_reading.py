@@ -76,7 +76,7 @@ def read_pages(connection: Connection, conditions: Sequence[ColumnElement[bool]]
 def read_links(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> list[Link]:
     """Return the first page of the links that meet all conditions, in the order of their numbers."""
     rows = connection.execute(_LINKS.where(*conditions).order_by(tables.link.c.id).limit(PAGE)).all()
-    identifiers = _read_identifiers(connection, {row.subject_id for row in rows})
+    identifiers = read_identifiers(connection, {row.subject_id for row in rows})
     return [_to_link(row, tuple(identifiers[row.subject_id])) for row in rows]
 
 
@@ -91,7 +91,8 @@ def has_identifier(identifier: Identifier) -> ColumnElement[bool]:
     return tables.link.c.subject_id == select(tables.identifier.c.subject_id).where(*named).scalar_subquery()
 
 
-def _read_identifiers(connection: Connection, subjects: set[int]) -> defaultdict[int, list[Identifier]]:
+def read_identifiers(connection: Connection, subjects: set[int]) -> defaultdict[int, list[Identifier]]:
+    """Return the identifiers of some subjects, by their numbers."""
     found: defaultdict[int, list[Identifier]] = defaultdict(list)
     for row in connection.execute(_IDENTIFIERS, {"subjects": sorted(subjects)}):
         found[row.subject_id].append(to_identifier(row))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,22 +12,19 @@ import pytest
 
 from attribute_authority.demo.federation import demo_federation
 from attribute_authority.demo.people import UNIVERSITY_PEOPLE
-from attribute_authority.demo.registry_faults import Faults
 from tests.peers.chromium import Visitors, Window, launched, slug
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from tests.browser.stage import Newcomer, Stage, Walker
+    from attribute_authority.demo.registry_faults import Faults
+    from tests.browser.stage import Newcomer, Stage, Walker, Walkers
 
 _DEADLINE_MILLISECONDS = 30_000
 _ARTEFACTS = "BROWSER_ARTEFACTS"
 _DEFAULT_ARTEFACTS = Path(__file__).parents[2] / "build" / "browser"
 
 pytest.register_assert_rewrite("tests.browser.axe")
-
-Walkers = Callable[..., "Walker"]
-"""Lets in somebody with a window, by default the usual one, as the newcomer of the test or as somebody else."""
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +57,7 @@ def visitors(browser: Browser, pictures: Path) -> Iterator[Visitors]:
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stage"]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The federation of this worker."""
     from tests.browser.stage import Stage
 
@@ -70,32 +67,32 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stage"]:
 
 
 @pytest.fixture
-def newcomer(stage: "Stage") -> "Newcomer":
+def newcomer(stage: Stage) -> Iterator[Newcomer]:
     """Somebody whom nobody has seen before this test."""
-    return stage.newcomer()
+    somebody = stage.newcomer()
+    yield somebody
+    somebody.faults.release()
 
 
 @pytest.fixture
-def faults(stage: "Stage") -> Iterator[Faults]:
+def faults(newcomer: Newcomer) -> Faults:
     """What goes wrong at the registry in this test."""
-    fresh = stage.fresh_faults()
-    yield fresh
-    fresh.release()
+    return newcomer.faults
 
 
 @pytest.fixture
-def walkers(visitors: Visitors, stage: "Stage", newcomer: "Newcomer", faults: Faults) -> Walkers:
-    """Lets in people who walk through the federation, in which nothing goes wrong but what the test says."""
+def walkers(visitors: Visitors, stage: Stage, newcomer: Newcomer) -> Walkers:
+    """Lets in people who walk through the federation, as the newcomer or as somebody else."""
     from tests.browser.stage import Walker
 
-    def enter(window: Window | None = None, *, who: "Newcomer" = newcomer) -> Walker:
+    def enter(window: Window | None = None) -> Walker:
         chosen = window or Window()
-        return Walker(visitors.enter(chosen), stage.federation, who, javascript=chosen.javascript)
+        return Walker(visitors.enter(chosen), stage.federation, newcomer, chosen)
 
     return enter
 
 
 @pytest.fixture
-def walker(walkers: Walkers) -> "Walker":
-    """Somebody with the usual window, in English."""
+def walker(walkers: Walkers) -> Walker:
+    """The newcomer with the usual window, in English."""
     return walkers()

@@ -5,7 +5,8 @@ and nothing else.
 """
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -16,9 +17,12 @@ from attribute_authority.demo.people import UNIVERSITY_PEOPLE, Person
 from attribute_authority.demo.records import RECORDS
 from attribute_authority.demo.registry_faults import Faults
 from attribute_authority.domain.identifiers import Environment, OrcidId
+from attribute_authority.web.companion.catalogues import read_translations
 from attribute_authority.web.companion.views import ProblemKind
 from attribute_authority.web.companion.words import PROBLEMS
-from tests.peers.chromium import Visitor
+from tests.peers.chromium import Visitor, Window
+
+_PATIENCE_SECONDS = 60
 
 LINKED = "Your ORCID iD is linked"
 NOT_LINKED = "Your ORCID iD is not linked"
@@ -26,15 +30,21 @@ NEW = "Is this your ORCID iD?"
 REPLACE = "Replace your ORCID iD?"
 RENEW = "Renew the permission for your ORCID iD?"
 UNLINK = "Unlink this ORCID iD?"
+SIGNED_OUT = "You have signed out"
+START = "Link your ORCID iD to your home organisation"
 
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """Somebody whom nobody has seen before; `orcid` and `spare` are the iDs of two records that are theirs."""
+    """Somebody whom nobody has seen before; `orcid` and `spare` are the iDs of two records that are theirs.
+
+    `faults` is what goes wrong at the registry in their time: nothing but what a test says.
+    """
 
     login: str
     orcid: str
     spare: str
+    faults: Faults
 
 
 class Stage:
@@ -48,27 +58,24 @@ class Stage:
     def newcomer(self) -> Newcomer:
         """Let somebody new take the place of who was new before."""
         number = next(self._numbers)
-        newcomer = Newcomer(f"aino{number}", _orcid(2 * number), _orcid(2 * number + 1))
+        newcomer = Newcomer(f"aino{number}", _orcid(2 * number), _orcid(2 * number + 1), Faults())
         self._people[:] = newcomers(newcomer)
         first, *others = RECORDS
-        second = replace(first, orcid=newcomer.spare, family_name="Virtanen, a second record")
+        second = replace(first, orcid=newcomer.spare, family_name="Virtanen, another record")
         self.federation.registry.keep_records((replace(first, orcid=newcomer.orcid), second, *others))
+        self.federation.registry.faults = newcomer.faults
         return newcomer
-
-    def fresh_faults(self) -> Faults:
-        """Have nothing go wrong at the registry but what is said from now on."""
-        self.federation.registry.faults = Faults()
-        return self.federation.registry.faults
 
 
 class Walker:
     """A visitor on the way through the federation; the steps that a test is not about are taken by one call each."""
 
-    def __init__(self, visitor: Visitor, federation: Federation, newcomer: Newcomer, *, javascript: bool = True) -> None:
+    def __init__(self, visitor: Visitor, federation: Federation, newcomer: Newcomer, window: Window) -> None:
         self.visitor = visitor
         self.federation = federation
         self.newcomer = newcomer
-        self._javascript = javascript
+        self.language = window.locale.partition("-")[0]
+        self._javascript = window.javascript
 
     @property
     def page(self) -> Page:
@@ -79,12 +86,16 @@ class Walker:
         """Open an address of the companion page."""
         self.page.goto(self.federation.companion_url + path)
 
+    def says(self, message: str) -> str:
+        """Return a message of the companion page in the language of the browser."""
+        return read_translations(self.language).gettext(message)
+
     def sees(self, heading: str, page: Page | None = None) -> None:
-        """Wait for a page with that heading."""
-        expect((page or self.page).get_by_role("heading", level=1)).to_have_text(heading)
+        """Wait for a page with that heading, which is given in English and translated."""
+        expect((page or self.page).get_by_role("heading", level=1)).to_have_text(self.says(heading))
 
     def sees_problem(self, kind: ProblemKind) -> None:
-        """Wait for the page of a problem, in English; there is a way back on it."""
+        """Wait for the page of a problem; there is a way back on it."""
         self.sees(PROBLEMS[kind].title)
         expect(self.page.locator(".actions a").last).to_have_attribute("href", "/")
 
@@ -115,9 +126,12 @@ class Walker:
         expect(self.page.locator("#authorize")).to_be_visible()
 
     def authorize(self, orcid: str | None = None, page: Page | None = None) -> None:
-        """At ORCID, choose a record and authorise the access."""
+        """At ORCID, choose a record, unless one is signed in there already, and authorise the access."""
         asked = page or self.page
-        asked.locator(f'input[value="{orcid or self.newcomer.orcid}"]').check()
+        asked.bring_to_front()
+        expect(asked.locator("#authorize")).to_be_visible()
+        if asked.locator("#signed-in").count() == 0:
+            asked.locator(f'input[value="{orcid or self.newcomer.orcid}"]').check()
         asked.locator("#authorize").click()
 
     def connect(self, orcid: str | None = None) -> None:
@@ -125,11 +139,15 @@ class Walker:
         self.set_out()
         self.authorize(orcid)
 
+    def confirm(self) -> None:
+        """On the confirmation page, press the button."""
+        self.page.locator('form[action^="/confirm/"] button').click()
+
     def agree(self) -> None:
         """On the confirmation page, agree to everything and confirm."""
         for box in self.page.locator('form[action^="/confirm/"] input[type=checkbox]').all():
             box.check()
-        self.page.locator('form[action^="/confirm/"] button').click()
+        self.confirm()
 
     def link(self) -> None:
         """Sign in, connect the iD, and agree."""
@@ -139,6 +157,13 @@ class Walker:
         self.sees(NEW)
         self.agree()
         self.sees(LINKED)
+
+    def reload_while(self, is_so: Callable[[], bool]) -> None:
+        """Load the present page again and again, for as long as something goes on."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while is_so():
+            assert time.monotonic() < deadline, f"it goes on and on, behind {self.page.url}"
+            self.page.reload()
 
     def confirm_unlink(self) -> None:
         """On the page that asks before unlinking, say yes."""
@@ -171,6 +196,10 @@ class Walker:
         if orcid is None:
             expect(self.page.locator("#nothing")).to_be_visible()
         expect(self.page.locator("#answer a.orcid-id")).to_have_text([] if orcid is None else [uri(orcid)])
+
+
+Walkers = Callable[..., Walker]
+"""Lets in somebody with a window, by default the usual one."""
 
 
 def newcomers(newcomer: Newcomer) -> Sequence[Person]:

@@ -33,6 +33,7 @@ from tests.conformance.samples import (
     held_grant,
     new_link,
     persistent,
+    unique_id,
 )
 from tests.conformance.unlinking_conformance import RevocationConformance, WithdrawingConformance
 
@@ -86,6 +87,29 @@ class RecogniseConformance:
         with pytest.raises(SubjectsDiffer):
             linking.recognise(home, identifiers, PRODUCTION, NOW)
         assert links.find_subject(eppn("further"), PRODUCTION) is None
+
+    def test_reassigned_eppn_names_nobody(self, linking: LinkingStore, links: LinkStore) -> None:
+        """Who shares an ePPN alone, and has another identifier of a kind that is never reassigned, is somebody else."""
+        links.add_link(new_link(TEPPO, unique_id("former")))
+        successor = NewLink(HOME, (TEPPO, unique_id("successor")), CARBERRY, PRODUCTION, LinkSource.COMPANION, NOW)
+        linking.hold_grant(held_grant())
+
+        with pytest.raises(SubjectsDiffer):
+            linking.recognise(HOME, successor.identifiers, PRODUCTION, NOW)
+        with pytest.raises(SubjectsDiffer):
+            linking.check_completion(successor, None)
+        with pytest.raises(SubjectsDiffer):
+            linking.complete(completion(successor))
+        assert links.find_subject(unique_id("successor"), PRODUCTION) is None
+
+    def test_lasting_identifier_outweighs_the_others(self, linking: LinkingStore, links: LinkStore) -> None:
+        """Who shares one that is never reassigned is the same person, whatever else has changed."""
+        link = links.add_link(new_link(TEPPO, unique_id("former"), persistent("AbC=")))
+        standing = linking.recognise(HOME, (eppn("renamed"), unique_id("former"), persistent("DeF=")), PRODUCTION, NOW)
+
+        assert standing is not None
+        assert link.subject_id == standing.subject_id
+        assert links.find_subject(eppn("renamed"), PRODUCTION) == KnownSubject(link.subject_id, HOME, CARBERRY)
 
     def test_environments_are_apart(self, linking: LinkingStore, links: LinkStore) -> None:
         """A link to the other registry is no link here."""

@@ -22,6 +22,11 @@ def eppn(name: str) -> Identifier:
     return parse_identifier(IdentifierKind.EPPN, f"{name}@yliopisto.example")
 
 
+def unique_id(name: str) -> Identifier:
+    """Make an eduPersonUniqueId of the home organisation's scope."""
+    return parse_identifier(IdentifierKind.UNIQUE_ID, f"{name}@yliopisto.example")
+
+
 def persistent(value: str, *, home: str = HOME, service: str = SERVICE) -> Identifier:
     """Make a persistent NameID that the home organisation issued for a service provider."""
     return parse_identifier(IdentifierKind.PERSISTENT, value, home, service)

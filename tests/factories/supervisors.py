@@ -43,7 +43,7 @@ class Directory:
         """The address of the database."""
         return f"sqlite:///{self.path / 'links.db'}"
 
-    def configure(self, *, requesters: Sequence[str] = (SP,), extra: str = "") -> None:
+    def configure(self, *, requesters: Sequence[str] = (SP,), extra: str = "", database: str = "sqlite:///links.db") -> None:
         """Write the configuration; `extra` stands at its beginning."""
         self.config.write_text(
             f"""{extra}
@@ -60,7 +60,8 @@ port = 0
 port = 0
 
 [database]
-url = "sqlite:///links.db"
+url = "{database}"
+timeout = 1.0
 
 [[metadata]]
 file = "federation.xml"
@@ -96,15 +97,17 @@ def make_directory(path: Path) -> Directory:
 class Running:
     """A supervisor with its workers; its log is a file, so that it never waits for a reader."""
 
-    def __init__(self, directory: Directory, workers: int) -> None:
+    def __init__(self, directory: Directory, workers: int, page_workers: int = 0) -> None:
         self._log = directory.path / f"serve-{monotonic()}.log"
         command = [sys.executable, "-m", "attribute_authority", "--config", str(directory.config), "serve", "--workers", str(workers)]
         with self._log.open("wb") as stream:
             self.process = subprocess.Popen(command, stderr=stream)
-        until(lambda: len(self.events("listening")) == 2, self)
-        self.back_channel, self.operations = (int(event["url"].rpartition(":")[2]) for event in self.events("listening"))
-        until(lambda: len(self.workers()) == workers, self)
+        until(lambda: len(self.events("listening")) == (3 if page_workers else 2), self)
+        ports = {event["door"]: int(event["url"].rpartition(":")[2]) for event in self.events("listening")}
+        self.back_channel, self.operations, self.companion = ports["back_channel"], ports["operations"], ports.get("companion", 0)
+        until(lambda: len(self.workers()) == workers + page_workers, self)
         until(lambda: self.get("/health/ready") == 200, self)
+        until(lambda: len(self.events("pages-ready")) == page_workers, self)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the events of that name so far."""
@@ -164,9 +167,9 @@ def answer(connection: HTTPConnection) -> Told:
 
 
 @contextmanager
-def running(directory: Directory, workers: int = 1) -> Iterator[Running]:
-    """Run an authority; afterwards nothing of it is left."""
-    server = Running(directory, workers)
+def running(directory: Directory, workers: int = 1, page_workers: int = 0) -> Iterator[Running]:
+    """Run an authority, with companion pages where they are configured; afterwards nothing of it is left."""
+    server = Running(directory, workers, page_workers)
     try:
         yield server
     finally:

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from attribute_authority.domain.identifiers import Environment, IdentifierKind, parse_identifier_text
+from attribute_authority.domain.identifiers import EntityId, Environment, IdentifierKind, parse_identifier_text
 from attribute_authority.saml.metadata_index import MemoryEntityDirectory
 from attribute_authority.web.companion.signing_in import HeaderWay
 from attribute_authority.web.companion.trusted_headers import TrustedHeaders
@@ -23,6 +23,7 @@ def _site() -> Site:
         "X-Orcid",
         MemoryEntityDirectory((responses.home(),)),
         Environment.PRODUCTION,
+        EntityId(responses.SP),
         lambda: responses.NOW,
     )
     return Site(way=HeaderWay(headers))

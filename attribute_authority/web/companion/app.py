@@ -15,6 +15,7 @@ from attribute_authority.web.companion import front, signing_in, unlinking
 from attribute_authority.web.companion.addresses import browser_address
 from attribute_authority.web.companion.confirming import Confirming
 from attribute_authority.web.companion.connecting import Connecting
+from attribute_authority.web.companion.forms import PageRequest
 from attribute_authority.web.companion.languages import LANGUAGES, choose_language
 from attribute_authority.web.companion.problems import problem_address, problem_of, problem_page
 from attribute_authority.web.companion.sessions import Session
@@ -53,7 +54,7 @@ class Companion:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request (PEP 3333). Raises nothing."""
-        return self.respond(Request(environ))(environ, start_response)
+        return self.respond(PageRequest(environ))(environ, start_response)
 
     def respond(self, request: Request) -> Response:
         """Answer a request; every failure ends as a page, and every step as one event."""
@@ -65,10 +66,17 @@ class Companion:
 
     def too_slow(self, environ: "WSGIEnvironment") -> Response:
         """Answer in place of a step that has taken too long; touches nothing that may be slow."""
-        request = Request(environ)
-        visit = self._visit(request, PageEvent(self.parts.new_correlation_id(), "too-slow"), None)
-        self.parts.events.fault("page-too-slow", correlation_id=visit.event.correlation_id, page=request.path)
-        return self._dress(request, self._problem(visit, ProblemKind.TOO_SLOW, 503))
+        return self._turn_away(PageRequest(environ), "page-too-slow", ProblemKind.TOO_SLOW)
+
+    def too_busy(self, environ: "WSGIEnvironment") -> Response:
+        """Answer in place of a step that cannot be begun; touches nothing that may be slow."""
+        return self._turn_away(PageRequest(environ), "page-too-busy", ProblemKind.UNAVAILABLE)
+
+    def _turn_away(self, request: Request, fault: str, kind: ProblemKind) -> Response:
+        # The name of the page and not the address, in which a browser may send anything.
+        event = PageEvent(self.parts.new_correlation_id(), _page_name(request), failure=kind.value)
+        self.parts.events.fault(fault, correlation_id=event.correlation_id, page=event.page)
+        return self._dress(request, self._problem(self._visit(request, event, None), kind, 503))
 
     def _guarded(self, request: Request, event: PageEvent) -> Response:
         try:
@@ -86,7 +94,7 @@ class Companion:
 
     def _run(self, request: Request, event: PageEvent) -> Response:
         try:
-            name, arguments = _ADDRESSES.bind("localhost", path_info=request.path).match(method=request.method)
+            name, arguments = _match(request)
         except (NotFound, RequestRedirect):
             return self._problem(self._visit(request, event, None), ProblemKind.NOT_FOUND, 404)
         except MethodNotAllowed as refused:
@@ -115,8 +123,7 @@ class Companion:
         return Visit(request, language, session, event, self.parts)
 
     def _problem(self, visit: Visit, kind: ProblemKind, status: int) -> Response:
-        logged = visit.event.failure is not None or kind is ProblemKind.TOO_SLOW
-        reference = visit.event.correlation_id if logged else None
+        reference = visit.event.correlation_id if visit.event.failure is not None else None
         return visit.show(problem_page(kind, reference), status, problem_address(kind, reference))
 
     def _dress(self, request: Request, response: Response) -> Response:
@@ -125,7 +132,8 @@ class Companion:
             response.headers["Strict-Transport-Security"] = _HSTS
         response.headers.setdefault("Cache-Control", "no-store")
         chosen = request.args.get("lang")
-        if chosen in LANGUAGES:
+        # A cookie does not belong on what caches keep for everybody.
+        if chosen in LANGUAGES and response.headers["Cache-Control"] != _KEPT:
             self.parts.cookies.set_language(response, chosen)
         return response
 
@@ -152,6 +160,19 @@ def make_companion(parts: Parts, static_files: StaticFiles, way: Way, connecting
     if isinstance(way, SamlWay):
         steps["acs"] = lambda visit: signing_in.consume_response(visit, way)
     return Companion(parts, static_files, steps)
+
+
+def _match(request: Request) -> tuple[str, Mapping[str, Any]]:
+    """Return the name of a page and what its address holds. Raises NotFound, RequestRedirect, MethodNotAllowed."""
+    name, arguments = _ADDRESSES.bind("localhost", path_info=request.path).match(method=request.method)
+    return str(name), arguments
+
+
+def _page_name(request: Request) -> str:
+    try:
+        return _match(request)[0]
+    except HTTPException:
+        return "unknown"
 
 
 def _static(files: StaticFiles, name: str) -> Response:

@@ -5,6 +5,7 @@ session that began it. `/orcid/connect` takes researchers whom ORCID sends by it
 a code and without our state, perhaps without a session, and see on the confirmation page which iD it is before anything is stored.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from hmac import compare_digest
@@ -15,7 +16,7 @@ from werkzeug import Response
 
 from attribute_authority.core.linking import Proposal
 from attribute_authority.domain.linking import AuthorizationRequest, Grant
-from attribute_authority.errors import RegistryDenied, RegistryRefused, RegistryStateUnknown, RegistryUnavailable
+from attribute_authority.errors import CouldNotAsk, RegistryDenied, RegistryRefused, RegistryStateUnknown, RegistryUnavailable
 from attribute_authority.web.companion.sealed_states import SealedStates, digest
 from attribute_authority.web.companion.sessions import Session
 from attribute_authority.web.companion.visit import Visit
@@ -122,7 +123,13 @@ class Connecting:
     def _propose(self, visit: Visit, session: Session, grant: Grant) -> Response:
         parts, now = visit.parts, visit.parts.clock()
         grant_id = digest(parts.new_secret())
-        proposal = parts.linking.hold(grant, grant_id, now)
+        try:
+            proposal = parts.linking.hold(grant, grant_id, now)
+        except CouldNotAsk:
+            # What is held nowhere would never be revoked.
+            with suppress(CouldNotAsk):
+                parts.registry.revoke(grant.response)
+            raise
         self.proposals.keep(grant_id, PendingProposal(proposal, session.reference), now + parts.linking.patience)
         visit.event.outcome = "granted"
         return visit.go(f"/confirm/{grant_id}")

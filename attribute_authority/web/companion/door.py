@@ -1,6 +1,9 @@
 """The door of the companion page on Twisted: requests go to a bounded pool of threads, and an answer comes within the deadline."""
 
+import re
+from collections.abc import Sequence
 from io import BytesIO
+from threading import BoundedSemaphore, Event
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -14,7 +17,10 @@ from werkzeug import Response
 
 from attribute_authority.web.companion.app import Companion
 
-_HOP_BY_HOP: Final = frozenset({"content-type", "content-length"})
+_HOP_BY_HOP: Final = frozenset({"content-type", "content-length", "transfer-encoding"})
+_AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*", re.IGNORECASE)
+_PLACES: Final = 128
+"""Requests that a worker has in hand, most of them waiting; without an end to them a slow database would fill the memory."""
 
 
 class CompanionDoor(Resource):
@@ -31,23 +37,43 @@ class CompanionDoor(Resource):
         self._pool = pool
         self._find_application = find_application
         self._deadline = deadline
+        self._places = BoundedSemaphore(_PLACES)
 
     def render(self, request: Request) -> int:
         """Answer, later."""
         application: Companion = self._find_application()
         environ = make_environ(request, application.parts.base_url)
         gone = request.notifyFinish()
-        gone.addErrback(lambda _: None)
-        answered: Deferred[Response] = deferToThreadPool(self._reactor, self._pool, _respond, application, environ)
-        answered.addTimeout(self._deadline, self._reactor, lambda *_: maybeDeferred(application.too_slow, environ))
+        answered = self._answer(application, environ, gone)
         answered.addCallback(lambda response: _send(request, gone, response, environ))
         answered.addErrback(lambda failure: _crashed(request, gone, application, failure))
         return NOT_DONE_YET
 
+    def _answer(self, application: Companion, environ: dict[str, Any], gone: "Deferred[None]") -> "Deferred[Response]":
+        if not self._places.acquire(blocking=False):
+            return maybeDeferred(application.too_busy, environ)
+        over = Event()
+        gone.addErrback(lambda _: over.set())
+        answered: Deferred[Response] = deferToThreadPool(self._reactor, self._pool, self._respond, application, environ, over)
+
+        def give_up(*_: object) -> Any:
+            over.set()
+            return maybeDeferred(application.too_slow, environ)
+
+        return answered.addTimeout(self._deadline, self._reactor, give_up)
+
+    def _respond(self, application: Companion, environ: dict[str, Any], over: Event) -> Response:
+        try:
+            # A step begins only while somebody waits for it: what has piled up behind a slow database is not worked off.
+            return Response(status=503) if over.is_set() else Response.from_app(application, environ, buffered=True)
+        finally:
+            self._places.release()
+
 
 def make_environ(request: Request, base_url: str) -> dict[str, Any]:
     """Put a request into a WSGI environment (PEP 3333); what it says of our own address is the configured one, never the Host header."""
-    path, _, query = request.uri.partition(b"?")
+    # A proxy may send the whole address (RFC 9112 section 3.2.2).
+    path, _, query = _AUTHORITY.sub(b"", request.uri).partition(b"?")
     address = urlsplit(base_url)
     content = b"" if request.content is None else request.content.read()
     environ: dict[str, Any] = {
@@ -59,7 +85,7 @@ def make_environ(request: Request, base_url: str) -> dict[str, Any]:
         "SERVER_PORT": str(address.port or (443 if address.scheme == "https" else 80)),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": request.getClientAddress().host if hasattr(request.getClientAddress(), "host") else "",
-        "CONTENT_TYPE": request.getHeader("content-type") or "",
+        "CONTENT_TYPE": _joined("CONTENT-TYPE", _values(request.requestHeaders.getRawHeaders(b"content-type", ()))),
         "CONTENT_LENGTH": str(len(content)),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": address.scheme,
@@ -73,16 +99,17 @@ def make_environ(request: Request, base_url: str) -> dict[str, Any]:
         key = name.decode("latin-1").upper()
         # An underscore in a name would pass for the hyphen of a header that only a proxy may set.
         if key.lower() not in _HOP_BY_HOP and "_" not in key:
-            environ[f"HTTP_{key.replace('-', '_')}"] = _joined(key, [value.decode("latin-1") for value in values])
+            environ[f"HTTP_{key.replace('-', '_')}"] = _joined(key, _values(values))
     return environ
+
+
+def _values(values: Sequence[bytes]) -> list[str]:
+    # Header values are octets; PEP 3333 has them as ISO-8859-1.
+    return [value.decode("latin-1") for value in values]
 
 
 def _joined(name: str, values: list[str]) -> str:
     return ("; " if name == "COOKIE" else ", ").join(values)
-
-
-def _respond(application: Companion, environ: dict[str, Any]) -> Response:
-    return Response.from_app(application, environ, buffered=True)
 
 
 def _send(request: Request, gone: "Deferred[None]", response: Response, environ: dict[str, Any]) -> None:

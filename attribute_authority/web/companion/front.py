@@ -9,7 +9,7 @@ from werkzeug import Response
 from attribute_authority.domain.identifiers import OrcidId
 from attribute_authority.domain.link import Link, LinkSource
 from attribute_authority.domain.linking import Revocation, SignedIn, Standing
-from attribute_authority.web.companion.problems import problem_page
+from attribute_authority.web.companion.problems import problem_address, problem_page
 from attribute_authority.web.companion.sessions import Session
 from attribute_authority.web.companion.views import (
     Home,
@@ -41,10 +41,12 @@ def signed_out(visit: Visit) -> Response:
 
 def sign_out(visit: Visit) -> Response:
     """`POST /logout`: end the session here; the one at the home organisation is not ours."""
-    if visit.session is not None:
-        visit.check_form()
-    visit.parts.sessions.end(visit.parts.cookies.session(visit.request), visit.parts.clock())
     response = visit.go("/signed-out")
+    if visit.session is None:
+        # The form of another site comes without the cookie, and may not take it away.
+        return response
+    visit.check_form()
+    visit.parts.sessions.end(visit.parts.cookies.session(visit.request), visit.parts.clock())
     visit.parts.cookies.end_session(response)
     return response
 
@@ -52,7 +54,7 @@ def sign_out(visit: Visit) -> Response:
 def problem(visit: Visit, kind: str) -> Response:
     """`GET /problem/…`: the words for something that went wrong, once more, as in another language."""
     if kind not in set(ProblemKind):
-        return visit.show(problem_page(ProblemKind.NOT_FOUND, None), 404)
+        return visit.show(problem_page(ProblemKind.NOT_FOUND, None), 404, problem_address(ProblemKind.NOT_FOUND, None))
     reference = visit.request.args.get("reference", "")
     known = reference if _REFERENCE.fullmatch(reference) else None
     at = visit.request.path if known is None else f"{visit.request.path}?reference={known}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from werkzeug import Request
 
 from attribute_authority.domain.entity import Entity, Role
-from attribute_authority.domain.identifiers import Environment, Identifier, IdentifierKind, OrcidId, parse_identifier
+from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, IdentifierKind, OrcidId, parse_identifier
 from attribute_authority.domain.linking import SignedIn
 from attribute_authority.errors import InvalidIdentifier, NoIdentifier, ScopeNotAllowed, SignInFailed, UnknownHomeOrganisation
 from attribute_authority.ports import Clock, EntityDirectory
@@ -19,7 +19,10 @@ from attribute_authority.web.companion.addresses import Networks, is_within, pee
 
 @dataclass(frozen=True, slots=True)
 class TrustedHeaders:
-    """Which headers say what: the entityID of the identity provider, identifiers by kind, and if configured name and iD of the person."""
+    """Which headers say what: the entityID of the identity provider, identifiers by kind, and if configured name and iD of the person.
+
+    `entity_id` is ours, for which a pairwise-id was made.
+    """
 
     proxies: Networks
     identity_provider: str
@@ -28,6 +31,7 @@ class TrustedHeaders:
     orcid: str | None
     directory: EntityDirectory
     environment: Environment
+    entity_id: EntityId
     clock: Clock
 
     def read(self, request: Request) -> SignedIn:
@@ -44,12 +48,24 @@ class TrustedHeaders:
 
     def _identifiers(self, request: Request, entity: Entity) -> Iterator[Identifier]:
         for kind, header in self.identifiers.items():
-            identifier = _identifier(kind, _value(request, header))
+            identifier = self._identifier(kind, _value(request, header))
             if identifier is None or identifier.name_qualifier not in (None, entity.entity_id):
                 continue
             if kind is not IdentifierKind.PERSISTENT and not entity.may_use_scope(identifier.value.rpartition("@")[2]):
                 raise ScopeNotAllowed(f"the scope of the {kind} is not one of {entity.entity_id}")
             yield identifier
+
+    def _identifier(self, kind: IdentifierKind, text: str | None) -> Identifier | None:
+        """Read what Shibboleth exports: one value; a persistent identifier as NameQualifier!SPNameQualifier!value."""
+        parts = (text or "").split("!")
+        try:
+            if kind is IdentifierKind.PERSISTENT:
+                return parse_identifier(kind, parts[2], parts[0], parts[1]) if len(parts) == 3 else None
+            # Without its audience it would answer whichever service has the same value, perhaps for somebody else.
+            audience = self.entity_id if kind is IdentifierKind.PAIRWISE_ID else None
+            return None if text is None else parse_identifier(kind, text, None, audience)
+        except InvalidIdentifier:
+            return None
 
     def _orcid(self, request: Request) -> OrcidId | None:
         try:
@@ -66,15 +82,4 @@ def _value(request: Request, header: str | None) -> str | None:
     try:
         return values[0].encode("latin-1").decode("utf-8").strip() or None
     except UnicodeError:
-        return None
-
-
-def _identifier(kind: IdentifierKind, text: str | None) -> Identifier | None:
-    """Read what Shibboleth exports: one value; a persistent identifier as NameQualifier!SPNameQualifier!value."""
-    parts = (text or "").split("!")
-    try:
-        if kind is IdentifierKind.PERSISTENT:
-            return parse_identifier(kind, parts[2], parts[0], parts[1]) if len(parts) == 3 else None
-        return None if text is None else parse_identifier(kind, text)
-    except InvalidIdentifier:
         return None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
+from typing import Final
 
 from werkzeug import Request, Response
 
@@ -20,6 +21,8 @@ from attribute_authority.web.companion.pages import Pages
 from attribute_authority.web.companion.recipients import describe_recipients
 from attribute_authority.web.companion.sessions import Session, Sessions
 from attribute_authority.web.companion.views import Frame, LanguageChoice, Page, Recipients
+
+_LARGEST_FORM: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Visit:
     def check_form(self) -> Session:
         """Return the session of a form that was sent from one of its own pages. Raises SessionOver, FormOver."""
         session = self.signed_in()
+        if (self.request.content_length or 0) > _LARGEST_FORM:
+            raise FormOver("the form is larger than any of ours")
         if not compare_digest(self.request.form.get("csrf", "").encode(), session.csrf.encode()):
             raise FormOver("the form has not the token of the session")
         return session
