@@ -48,7 +48,7 @@ def _companion_steps(settings: Settings) -> tuple[Step, ...]:
     if settings.companion is None or settings.orcid is None:
         return ()
     # Only here: most commands check no more than the database, and have no use for what the pages are made of.
-    from attribute_authority.companion_assembly import CompanionTables, load_sealer, load_static_files, make_registry
+    from attribute_authority.companion_loading import CompanionTables, load_sealer, load_static_files, make_registry
 
     tables = CompanionTables(settings.companion, settings.orcid)
     return (

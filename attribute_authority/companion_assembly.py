@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from threading import BoundedSemaphore
 from typing import Final, TypeVar
@@ -17,17 +16,17 @@ from attribute_authority.assembly import (
     read_file,
     release_rules,
 )
+from attribute_authority.companion_loading import CompanionTables, load_sealer, load_static_files, make_registry
 from attribute_authority.core.linking import Linking
 from attribute_authority.core.revoking import Revoking
 from attribute_authority.domain.identifiers import EntityId, Environment
 from attribute_authority.domain.release import ReleaseRule
-from attribute_authority.errors import OperatorError
 from attribute_authority.events import EventLog
 from attribute_authority.ports import EntityDirectory, Registry
 from attribute_authority.saml.sign_in import OwnRole, SignIn, discovery_url
 from attribute_authority.sealing import Sealer
 from attribute_authority.setting_values import is_loopback_http
-from attribute_authority.settings import CompanionSettings, OrcidSettings, Settings, TrustedHeadersSettings
+from attribute_authority.settings import CompanionSettings, Settings, TrustedHeadersSettings
 from attribute_authority.storage.companion import SqlCompanionStore, open_companion_store
 from attribute_authority.storage.engine import Patience
 from attribute_authority.web.companion.addresses import AttemptLimits
@@ -39,10 +38,8 @@ from attribute_authority.web.companion.pages import Pages
 from attribute_authority.web.companion.sealed_states import SealedStates
 from attribute_authority.web.companion.sessions import Session, Sessions
 from attribute_authority.web.companion.signing_in import HeaderWay, PendingSignIn, SamlWay, Way
-from attribute_authority.web.companion.static_files import StaticFiles, read_static_file
 from attribute_authority.web.companion.trusted_headers import TrustedHeaders
 from attribute_authority.web.companion.visit import Appearance, Parts
-from connectors.orcid import ClientRegistration, OrcidRegistry
 
 THREADS: Final = 16
 """Pages that one worker makes at a time; what they wait for is the database and ORCID."""
@@ -53,58 +50,10 @@ _STATES: Final = "browser-state"
 _GRANTS: Final = "orcid-grant"
 
 
-@dataclass(frozen=True, slots=True)
-class CompanionTables:
-    """The two tables of the configuration without which there is no companion page."""
-
-    companion: CompanionSettings
-    orcid: OrcidSettings
-
-    @classmethod
-    def of(cls, settings: Settings) -> "CompanionTables | None":
-        """Return the tables, or None where no companion page is configured."""
-        if settings.companion is None or settings.orcid is None:
-            return None
-        return cls(settings.companion, settings.orcid)
-
-
 def open_pages_store(settings: Settings) -> SqlCompanionStore:
     """Open the database for the companion page. Raises OperatorError or CouldNotAsk."""
     milliseconds = int(settings.database.timeout * 1000)
     return open_companion_store(settings.database.url, Patience(connecting=milliseconds, answering=milliseconds), pool_size=THREADS)
-
-
-def load_sealer(tables: CompanionTables, purpose: str) -> Sealer:
-    """Load the sealing keys. Raises OperatorError naming the file."""
-    keys = []
-    for file in tables.companion.sealing_keys:
-        keys.append(read_file(file))
-        try:
-            Sealer(keys[-1:], purpose)
-        except OperatorError as fault:
-            raise OperatorError(f"{file}: {fault.cause}") from fault
-    return Sealer(keys, purpose)
-
-
-def make_registry(settings: Settings, tables: CompanionTables) -> OrcidRegistry:
-    """Make our client at the registry. Raises OperatorError where the secret cannot be read."""
-    orcid = tables.orcid
-    try:
-        secret = read_file(orcid.client_secret_file).decode().strip()
-    except UnicodeDecodeError as error:
-        raise OperatorError(f"{orcid.client_secret_file}: expected the client secret as text") from error
-    if not secret:
-        raise OperatorError(f"{orcid.client_secret_file}: expected the client secret, and the file is empty")
-    return OrcidRegistry(
-        ClientRegistration(
-            environment=settings.authority.environment,
-            client_id=orcid.client_id,
-            client_secret=secret,
-            scopes=orcid.scopes,
-            timeout=orcid.timeout,
-            registry_url=orcid.registry_url,
-        )
-    )
 
 
 def own_role(settings: Settings) -> OwnRole:
@@ -118,21 +67,6 @@ def own_role(settings: Settings) -> OwnRole:
         signing_certificate=read_file(pair.certificate),
         decryption_keys=() if companion is None else load_companion_decryption_keys(companion),
     )
-
-
-def load_static_files(tables: CompanionTables) -> tuple[StaticFiles, str | None]:
-    """Load style sheet, marks and the operator's logo; returns also the address of the logo, None without one. Raises OperatorError."""
-    files, logo = StaticFiles.packaged(), tables.companion.service.logo
-    if logo is None:
-        return files, None
-    name = f"logo{logo.suffix.lower()}"
-    try:
-        files = files.including(name, read_static_file(logo))
-    except OSError as error:
-        raise OperatorError(f"{logo}: cannot be read: {error.strerror}") from error
-    except KeyError as error:
-        raise OperatorError(f"{logo}: expected an image, .svg, .png, .jpg or .webp") from error
-    return files, files.url(name)
 
 
 def make_linking(settings: Settings, tables: CompanionTables, store: SqlCompanionStore) -> Linking:

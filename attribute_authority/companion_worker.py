@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from attribute_authority.assembly import index_file, present
-from attribute_authority.companion_assembly import THREADS, CompanionTables, make_pages, make_revoking, open_pages_store
+from attribute_authority.companion_assembly import THREADS, make_pages, make_revoking, open_pages_store
+from attribute_authority.companion_loading import CompanionTables
 from attribute_authority.errors import AuthorityError, CouldNotAsk, OperatorError
 from attribute_authority.events import EventLog
 from attribute_authority.process import Process

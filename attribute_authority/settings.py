@@ -32,6 +32,7 @@ from attribute_authority.setting_values import (
     WebAddress,
     integer,
     is_loopback_http,
+    parse_page_address,
     seconds,
 )
 
@@ -247,7 +248,7 @@ class CompanionSettings(Table):
     session_lifetime: Annotated[int, integer(60, 86_400)] = 3_600
     clock_skew: Annotated[int, integer(1, 600)] = 180
     page_timeout: Annotated[float, seconds(120)] = 20.0
-    attempts_per_minute: Annotated[int, integer(1, 10_000)] = 30
+    attempts_per_minute: Annotated[int, integer(1, 10_000)] = 300
     trusted_proxies: Annotated[tuple[Network, ...], Field(strict=False)] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     trusted_headers: TrustedHeadersSettings | None = None
     service: ServiceSettings = ServiceSettings()
@@ -266,7 +267,7 @@ class OrcidSettings(Table):
     client_secret_file: FilePath
     scopes: Annotated[tuple[OauthScope, ...], Field(min_length=1, strict=False)] = ("openid",)
     timeout: Annotated[float, seconds(30)] = 5.0
-    registry_url: PageAddress | None = None
+    registry_url: str | None = None
 
     @field_validator("scopes")
     @classmethod
@@ -280,7 +281,7 @@ class OrcidSettings(Table):
     def _is_a_simulator(cls, address: str | None) -> str | None:
         if address is not None and not is_loopback_http(address):
             raise ValueError("expected plain http on this machine: it is for demonstrations; real registries follow from the environment")
-        return address
+        return None if address is None else parse_page_address(address)
 
 
 class Settings(Table):

@@ -20,7 +20,7 @@ from attribute_authority.saml.xml import RESPONSE_BOUNDS, NotReadable, elements_
 
 MAX_ENCODED_LENGTH: Final = 256 * 1024
 
-# pysaml2 goes through all of them for each, more than once. What is met is a dozen.
+# pysaml2 goes through all that are used for each of them, canonicalisation through all in scope for each element. A dozen are met.
 _MAX_NAMESPACES: Final = 64
 
 ATTRIBUTE_STATEMENT: Final = f"{{{ns.SAML}}}AttributeStatement"
@@ -122,8 +122,7 @@ def _check_whole(inside: etree._Element) -> None:
     """Check the document that an element is in. Raises NotReadable."""
     if _HIDDEN(inside):
         raise NotReadable("there are comments or processing instructions in the message")
-    if len({str(name).rpartition("}")[0] for part in inside.iter("*") for name in (part.tag, *part.attrib)}) > _MAX_NAMESPACES:
-        raise NotReadable(f"there are names of more than {_MAX_NAMESPACES} namespaces in the message")
+    _check_namespaces(inside)
     ids = _found(_IDS, inside)
     if len(set(ids)) != len(ids):
         raise NotReadable("an ID occurs twice in the message")
@@ -136,6 +135,14 @@ def _check_whole(inside: etree._Element) -> None:
         raise NotReadable("a Signature stands elsewhere than in the Response or the Assertion")
     if any(data.getparent() not in assertions for data in _elements(_ENCRYPTED, inside)):
         raise NotReadable("something else than the assertion is encrypted")
+
+
+def _check_namespaces(inside: etree._Element) -> None:
+    used: set[str] = set()
+    for part in inside.iter("*"):
+        used.update(str(name).rpartition("}")[0] for name in (part.tag, *part.attrib))
+        if len(used) > _MAX_NAMESPACES or len(part.nsmap) > _MAX_NAMESPACES:
+            raise NotReadable(f"more than {_MAX_NAMESPACES} namespaces are used or in scope")
 
 
 def _read_response(document: bytes, root: etree._Element) -> ReceivedResponse:

@@ -17,7 +17,7 @@ _DECLARATION: Final = b"xmlns"
 _MAX_NAMESPACE_LENGTH: Final = 1024
 # Canonicalisation sorts the attributes of an element by insertion, and searches what is declared on the whole way up to the root.
 _MAX_ATTRIBUTES_OF_ONE: Final = 128
-_MAX_DEPTH: Final = 64
+_MAX_DEPTH: Final = 32
 _IS_OVERSIZED: Final = etree.XPath(
     f"count(//node()) > $nodes or count(//@*) > $attributes or boolean(//*[string-length(namespace-uri()) > {_MAX_NAMESPACE_LENGTH}])"
     f" or boolean(//*[@*[{_MAX_ATTRIBUTES_OF_ONE + 1}]]) or boolean({'/*' * (_MAX_DEPTH + 1)})"
