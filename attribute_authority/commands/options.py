@@ -55,6 +55,8 @@ def read_identifiers(texts: Sequence[str], name_qualifier: str | None, sp_name_q
 
 def _read_identifier(text: str, name_qualifier: str | None, sp_name_qualifier: str | None) -> Identifier:
     kind, _, value = text.partition("=")
+    if kind not in set(IdentifierKind):
+        raise click.BadOptionUsage("ids", f"--id {text!r}: expected KIND=VALUE with KIND one of {', '.join(IdentifierKind)}.")
     if kind == IdentifierKind.PERSISTENT and "!" not in value:
         return parse_identifier(IdentifierKind.PERSISTENT, value, name_qualifier, sp_name_qualifier)
     if kind == IdentifierKind.PAIRWISE_ID and "!" not in value:

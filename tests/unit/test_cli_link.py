@@ -55,8 +55,6 @@ def test_a_link_may_have_several_identifiers(authority: Authority) -> None:
         ("0000-0002-1825-0098", HOME, "eppn=a@uni.example", "check character"),
         (f"https://sandbox.orcid.org/{CARBERRY}", HOME, "eppn=a@uni.example", "another ORCID registry"),
         (CARBERRY, "idp", "eppn=a@uni.example", "'idp' is not an entityID"),
-        (CARBERRY, HOME, "a@uni.example", "expected KIND=VALUE with KIND one of eppn, unique-id, subject-id, pairwise-id, persistent"),
-        (CARBERRY, HOME, "mail=a@uni.example", "expected KIND=VALUE"),
         (CARBERRY, HOME, "eppn=a", "'a' is not a valid eppn"),
         (CARBERRY, HOME, "persistent=abc", "needs a NameQualifier"),
         (CARBERRY, HOME, "eppn=taken@uni.example", "is linked to"),
@@ -75,6 +73,15 @@ def test_a_link_that_cannot_be_is_refused_with_the_reason(
     assert (1, "", True) == (result.exit_code, result.stdout, result.stderr.startswith("Error: "))
     assert expected in result.stderr
     assert 1 == _count(authority)
+
+
+@pytest.mark.parametrize("identifier", ["a@uni.example", "mail=a@uni.example"])
+def test_a_kind_that_does_not_exist_is_wrong_usage(authority: Authority, identifier: str) -> None:
+    """Exit code 2, with the kinds that there are."""
+    result = authority.run("link", "add", "--orcid", CARBERRY, "--idp", HOME, "--id", identifier)
+
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert "expected KIND=VALUE with KIND one of eppn, unique-id, subject-id, pairwise-id, persistent" in " ".join(result.stderr.split())
 
 
 def test_a_dry_run_of_add_stores_nothing(authority: Authority) -> None:
