@@ -22,6 +22,8 @@ MAX_ENCODED_LENGTH: Final = 256 * 1024
 
 # pysaml2 goes through all that are used for each of them, canonicalisation through all in scope for each element. A dozen are met.
 _MAX_NAMESPACES: Final = 64
+# For each namespace of each element canonicalisation looks on the whole way up.
+_MAX_DEPTH: Final = 32
 
 ATTRIBUTE_STATEMENT: Final = f"{{{ns.SAML}}}AttributeStatement"
 _RESPONSE: Final = f"{{{ns.SAMLP}}}Response"
@@ -41,6 +43,7 @@ _HIDDEN: Final = etree.XPath("boolean(//comment() | //processing-instruction())"
 _ASSERTIONS: Final = etree.XPath("//saml:Assertion | //saml:EncryptedAssertion", namespaces=_PREFIXES)
 _SIGNATURES: Final = etree.XPath("//ds:Signature", namespaces=_PREFIXES)
 _ENCRYPTED: Final = etree.XPath("//xenc:EncryptedData", namespaces=_PREFIXES)
+_IS_DEEP: Final = etree.XPath(f"boolean({'/*' * (_MAX_DEPTH + 1)})")
 _IDS: Final = etree.XPath("//@ID | //@Id | //@id | //@iD | //@xml:id", smart_strings=False)
 
 
@@ -122,6 +125,8 @@ def _check_whole(inside: etree._Element) -> None:
     """Check the document that an element is in. Raises NotReadable."""
     if _HIDDEN(inside):
         raise NotReadable("there are comments or processing instructions in the message")
+    if _IS_DEEP(inside):
+        raise NotReadable(f"elements stand in each other more than {_MAX_DEPTH} deep")
     _check_namespaces(inside)
     ids = _found(_IDS, inside)
     if len(set(ids)) != len(ids):
@@ -139,9 +144,13 @@ def _check_whole(inside: etree._Element) -> None:
 
 def _check_namespaces(inside: etree._Element) -> None:
     used: set[str] = set()
-    for part in inside.iter("*"):
-        used.update(str(name).rpartition("}")[0] for name in (part.tag, *part.attrib))
-        if len(used) > _MAX_NAMESPACES or len(part.nsmap) > _MAX_NAMESPACES:
+    in_scope = 0
+    for event, part in etree.iterwalk(inside, events=("start", "start-ns", "end-ns")):
+        # A prefix that is declared anew counts again: what it hides is gone through as well.
+        in_scope += (event == "start-ns") - (event == "end-ns")
+        if isinstance(part, etree._Element):
+            used.update(str(name).rpartition("}")[0] for name in (part.tag, *part.attrib))
+        if len(used) > _MAX_NAMESPACES or in_scope > _MAX_NAMESPACES:
             raise NotReadable(f"more than {_MAX_NAMESPACES} namespaces are used or in scope")
 
 

@@ -15,12 +15,11 @@ _DECLARATION: Final = b"xmlns"
 # What a parser takes in its stride can cost the work behind it the square or the cube of its size: inclusive canonicalisation
 # goes through all namespaces in scope for every element, and each element's name is the whole of its namespace to lxml.
 _MAX_NAMESPACE_LENGTH: Final = 1024
-# Canonicalisation sorts the attributes of an element by insertion, and searches what is declared on the whole way up to the root.
+# Canonicalisation sorts the attributes of an element by insertion.
 _MAX_ATTRIBUTES_OF_ONE: Final = 128
-_MAX_DEPTH: Final = 32
 _IS_OVERSIZED: Final = etree.XPath(
     f"count(//node()) > $nodes or count(//@*) > $attributes or boolean(//*[string-length(namespace-uri()) > {_MAX_NAMESPACE_LENGTH}])"
-    f" or boolean(//*[@*[{_MAX_ATTRIBUTES_OF_ONE + 1}]]) or boolean({'/*' * (_MAX_DEPTH + 1)})"
+    f" or boolean(//*[@*[{_MAX_ATTRIBUTES_OF_ONE + 1}]])"
 )
 _MAX_SHOWN: Final = 200
 _INVISIBLE: Final = frozenset({"Cc", "Cf"})

@@ -21,6 +21,16 @@ def test_a_response_to_a_sign_in_of_another_browser() -> None:
     assert victim.client.get_cookie("__Host-session", "orcid.example.org") is None
 
 
+def test_a_stranger_cannot_use_up_a_sign_in() -> None:
+    """Whoever knows the id of a request, but has not its browser, leaves it to its owner."""
+    site = Site()
+    owner = site.browser()
+    request = owner.begin_sign_in()
+    site.browser().answer(request)
+
+    assert 200 == owner.answer(request).status_code
+
+
 def test_a_response_without_the_mark_of_any_browser() -> None:
     """A browser that never began a sign-in cannot finish one."""
     site = Site()

@@ -123,12 +123,14 @@ def consume_response(visit: Visit, way: SamlWay) -> Response:
     parts.limits.check("acs", visit.request, now)
     message = visit.request.form.get("SAMLResponse", "")
     message_id = way.sign_in.in_response_to(message)
-    pending = way.pending.take(message_id, now)
+    pending = way.pending.read(message_id, now)
     if pending is None:
         raise SignInExpired("the Response answers no sign-in that is under way: unknown, over, or answered before")
     visit.event.home_organisation = pending.identity_provider
     if not compare_digest(digest(parts.cookies.browser(visit.request) or ""), pending.browser):
         raise SignInExpired("the sign-in began in another browser")
+    if way.pending.take(message_id, now) is None:
+        raise SignInExpired("another Response to the same request came at the same moment")
     accepted = way.sign_in.accept(message, BegunSignInRef(message_id, pending.identity_provider), now)
     if not parts.replays.is_first(accepted.issuer, accepted.assertion_id, accepted.expires_at):
         raise SignInFailed("the assertion was used before")
