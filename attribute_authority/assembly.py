@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 
+from attribute_authority.companion_settings import CompanionSettings
 from attribute_authority.core.answering import Answering
 from attribute_authority.domain.identifiers import EntityId
 from attribute_authority.domain.query import RequesterProfile
@@ -25,8 +26,8 @@ from attribute_authority.saml.own_sign_in_role import SignInRole
 from attribute_authority.saml.signature import AllowedAlgorithms
 from attribute_authority.saml.signing import Signer, load_signer
 from attribute_authority.saml.verification import Verification, accepted_destinations
-from attribute_authority.setting_values import Localised
-from attribute_authority.settings import CompanionSettings, KeyPair, ReleaseSettings, RequesterSettings, Settings
+from attribute_authority.setting_values import KeyPair, Localised
+from attribute_authority.settings import ReleaseSettings, RequesterSettings, Settings
 from attribute_authority.storage.engine import Patience
 from attribute_authority.storage.sql import SqlStore, open_store
 from attribute_authority.web.client_key import ClientKeys, TrustedProxies

@@ -22,7 +22,8 @@ from attribute_authority.errors import CouldNotAsk, FaultyConfiguration, Operato
 from attribute_authority.saml.metadata import build_index
 from attribute_authority.saml.metadata_index import IndexReport, SqliteEntityDirectory
 from attribute_authority.saml.signing import load_signer
-from attribute_authority.settings import KeyPair, SelfTestSettings, Settings
+from attribute_authority.setting_values import KeyPair
+from attribute_authority.settings import SelfTestSettings, Settings
 from attribute_authority.storage.schema import pending
 
 Step = tuple[str, Callable[[], object]]

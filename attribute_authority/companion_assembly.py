@@ -17,6 +17,7 @@ from attribute_authority.assembly import (
     release_rules,
 )
 from attribute_authority.companion_loading import CompanionTables, load_sealer, load_static_files, make_registry
+from attribute_authority.companion_settings import CompanionSettings, TrustedHeadersSettings
 from attribute_authority.core.linking import Linking
 from attribute_authority.core.revoking import Revoking
 from attribute_authority.domain.identifiers import EntityId, Environment
@@ -26,7 +27,7 @@ from attribute_authority.ports import EntityDirectory, Registry
 from attribute_authority.saml.sign_in import OwnRole, SignIn, discovery_url
 from attribute_authority.sealing import Sealer
 from attribute_authority.setting_values import is_loopback_http
-from attribute_authority.settings import CompanionSettings, Settings, TrustedHeadersSettings
+from attribute_authority.settings import Settings
 from attribute_authority.storage.companion import SqlCompanionStore, open_companion_store
 from attribute_authority.storage.engine import Patience
 from attribute_authority.web.companion.addresses import AttemptLimits

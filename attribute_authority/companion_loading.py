@@ -6,9 +6,10 @@ Apart from `companion_assembly`, so that checking does not load what only servin
 from dataclasses import dataclass
 
 from attribute_authority.assembly import read_file
+from attribute_authority.companion_settings import CompanionSettings, OrcidSettings
 from attribute_authority.errors import OperatorError
 from attribute_authority.sealing import Sealer
-from attribute_authority.settings import CompanionSettings, OrcidSettings, Settings
+from attribute_authority.settings import Settings
 from attribute_authority.web.companion.static_files import StaticFiles, read_static_file
 from connectors.orcid import ClientRegistration, OrcidRegistry
 

@@ -1,4 +1,4 @@
-"""The kinds of value in the configuration, each with the sentence that an operator reads where it does not fit.
+"""The kinds of value and table in the configuration, each with the sentence that an operator reads where it does not fit.
 
 A value is never converted: "30" is no number. The names of files become paths, relative ones from the directory of the configuration,
 which is `directory` in the validation's context.
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from attribute_authority.domain.identifiers import EntityId, parse_entity_id
 from attribute_authority.errors import InvalidIdentifier
@@ -132,3 +132,16 @@ Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 DatabaseUrl = Annotated[str, AfterValidator(_file_of_sqlite)]
 Localised = dict[Language, Annotated[str, Field(min_length=1)]]
 LocalisedAddress = dict[Language, WebAddress]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are refused, values are not converted, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class KeyPair(Table):
+    """A private key and its certificate, PEM files."""
+
+    key: FilePath
+    certificate: FilePath

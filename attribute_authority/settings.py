@@ -8,13 +8,13 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from attribute_authority.domain.identifiers import Environment, IdentifierKind
+from attribute_authority.companion_settings import CompanionSettings, OrcidSettings
+from attribute_authority.domain.identifiers import Environment
 from attribute_authority.domain.query import NothingToRelease, Recipient
 from attribute_authority.errors import FaultyConfiguration, OperatorError
 from attribute_authority.setting_values import (
@@ -23,16 +23,14 @@ from attribute_authority.setting_values import (
     EntityIdText,
     FilePath,
     HeaderName,
+    KeyPair,
     Localised,
     LocalisedAddress,
     Network,
-    OauthScope,
-    PageAddress,
     Port,
+    Table,
     WebAddress,
     integer,
-    is_loopback_http,
-    parse_page_address,
     seconds,
 )
 
@@ -53,19 +51,6 @@ _EXPECTED: Final = {
     "tuple_type": "expected an array",
 }
 """What an operator is told for each of pydantic's error types; the types that are not here carry a sentence of ours."""
-
-
-class Table(BaseModel):
-    """A table of the file: unknown keys are refused, values are not converted, nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class KeyPair(Table):
-    """A private key and its certificate, PEM files."""
-
-    key: FilePath
-    certificate: FilePath
 
 
 class Contact(Table):
@@ -96,10 +81,10 @@ class Logo(Table):
 class Presentation(Table):
     """How the authority shows itself to people (mdui:UIInfo), per language."""
 
-    display_name: Localised = {}
-    description: Localised = {}
-    information_url: LocalisedAddress = {}
-    privacy_statement_url: LocalisedAddress = {}
+    display_name: Localised = Field({})
+    description: Localised = Field({})
+    information_url: LocalisedAddress = Field({})
+    privacy_statement_url: LocalisedAddress = Field({})
     logo: Logo | None = None
 
 
@@ -212,76 +197,6 @@ class EventsSettings(Table):
     """`[events]`: the log; the key makes pseudonyms that stay the same across workers and restarts."""
 
     pseudonym_key: FilePath | None = None
-
-
-class ServiceSettings(Table):
-    """`[companion.service]`: how the companion page shows itself, per language where it is text."""
-
-    name: Localised = {}
-    logo: FilePath | None = None
-    contact: EmailAddress | None = None
-    privacy_notice: LocalisedAddress = {}
-    accessibility_statement: LocalisedAddress = {}
-
-
-class TrustedHeadersSettings(Table):
-    """`[companion.trusted_headers]`: sign-in by a Shibboleth SP in the web server in front of us, named by the headers that it sets."""
-
-    proxies: Annotated[tuple[Network, ...], Field(min_length=1, strict=False)]
-    identity_provider: HeaderName = "Shib-Identity-Provider"
-    identifiers: Annotated[dict[Annotated[IdentifierKind, Field(strict=False)], HeaderName], Field(min_length=1)]
-    name: HeaderName | None = None
-    orcid: HeaderName | None = None
-
-
-class CompanionSettings(Table):
-    """`[companion]`: the pages on which researchers link their iD. Times are in seconds, rates in attempts per address and minute."""
-
-    host: str = "127.0.0.1"
-    port: Port = 8080
-    base_url: PageAddress | None = None
-    workers: Annotated[int, integer(1, 64)] = 1
-    discovery_url: PageAddress | None = None
-    identity_provider: EntityIdText | None = None
-    encryption: Annotated[tuple[KeyPair, ...], Field(strict=False)] = ()
-    sealing_keys: Annotated[tuple[FilePath, ...], Field(min_length=1, strict=False)]
-    session_lifetime: Annotated[int, integer(60, 86_400)] = 3_600
-    clock_skew: Annotated[int, integer(1, 600)] = 180
-    page_timeout: Annotated[float, seconds(120)] = 20.0
-    attempts_per_minute: Annotated[int, integer(1, 10_000)] = 300
-    trusted_proxies: Annotated[tuple[Network, ...], Field(strict=False)] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-    trusted_headers: TrustedHeadersSettings | None = None
-    service: ServiceSettings = ServiceSettings()
-
-    @model_validator(mode="after")
-    def _has_one_way_to_sign_in(self) -> Self:
-        if sum(way is not None for way in (self.discovery_url, self.identity_provider, self.trusted_headers)) != 1:
-            raise ValueError("expected one way to sign in: discovery_url, identity_provider or trusted_headers")
-        return self
-
-
-class OrcidSettings(Table):
-    """`[orcid]`: our client at the ORCID registry; `timeout` is in seconds, for one request to it."""
-
-    client_id: Annotated[str, Field(min_length=1)]
-    client_secret_file: FilePath
-    scopes: Annotated[tuple[OauthScope, ...], Field(min_length=1, strict=False)] = ("openid",)
-    timeout: Annotated[float, seconds(30)] = 5.0
-    registry_url: str | None = None
-
-    @field_validator("scopes")
-    @classmethod
-    def _authenticates_once(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
-        if ("openid" in scopes) == ("/authenticate" in scopes):
-            raise ValueError("expected either openid or /authenticate among the scopes, not both")
-        return scopes
-
-    @field_validator("registry_url")
-    @classmethod
-    def _is_a_simulator(cls, address: str | None) -> str | None:
-        if address is not None and not is_loopback_http(address):
-            raise ValueError("expected plain http on this machine: it is for demonstrations; real registries follow from the environment")
-        return None if address is None else parse_page_address(address)
 
 
 class Settings(Table):

@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 
 from attribute_authority.assembly import load_tls
+from attribute_authority.companion_settings import CompanionSettings
 from attribute_authority.errors import FaultyConfiguration
 from attribute_authority.events import EventLog
 from attribute_authority.serving import Address, Supervisor, bind, listening_url
-from attribute_authority.settings import CompanionSettings, Settings, read_settings
+from attribute_authority.settings import Settings, read_settings
 from attribute_authority.worker import Handed, run_worker
 
 

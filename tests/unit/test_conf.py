@@ -10,7 +10,8 @@ from typing import Any, TypeGuard, get_args
 import pytest
 from pydantic_core import PydanticUndefined
 
-from attribute_authority.settings import KeyPair, Settings, Table, read_settings
+from attribute_authority.setting_values import KeyPair, Table
+from attribute_authority.settings import Settings, read_settings
 
 _FILE = Path(__file__).parents[2] / "conf" / "authority.toml"
 _COMMENTED = re.compile(r"(?m)^# (?=[a-z0-9_]+ = |\[)")
