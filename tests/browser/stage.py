@@ -139,6 +139,11 @@ class Walker:
         self.set_out()
         self.authorize(orcid)
 
+    def connect_another(self, orcid: str) -> None:
+        """Have ORCID ask who one is, though it may know somebody, and authorise the access with another record."""
+        self.page.locator('main a[href="/orcid/authorize?prompt=login"]').click()
+        self.authorize(orcid)
+
     def confirm(self) -> None:
         """On the confirmation page, press the button."""
         self.page.locator('form[action^="/confirm/"] button').click()
@@ -173,10 +178,6 @@ class Walker:
         """From the home page, unlink."""
         self.page.locator('main a[href="/unlink"]').click()
         self.confirm_unlink()
-
-    def sign_out_at_orcid(self) -> None:
-        """Leave ORCID, which would otherwise not ask again who one is."""
-        self.page.goto(f"{self.federation.registry_url}/signout")
 
     def sign_in_at_service(self) -> None:
         """Sign in to the service provider, as its own page offers it."""

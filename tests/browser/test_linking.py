@@ -69,9 +69,7 @@ def test_researcher_returns(walker: Walker, walkers: Walkers) -> None:
 def test_id_is_replaced_after_a_second_tick(walker: Walker) -> None:
     """Another record takes the place of the linked one only where both boxes are ticked, and the service provider is told the new one."""
     walker.link()
-    walker.sign_out_at_orcid()
-    walker.open()
-    walker.connect(walker.newcomer.spare)
+    walker.connect_another(walker.newcomer.spare)
     walker.sees(REPLACE)
     walker.visitor.show("replace")
     walker.page.locator("#consent").check()
@@ -138,6 +136,8 @@ def test_linked_id_of_somebody_else_is_left_alone(walker: Walker, walkers: Walke
     other.connect()
     other.sees_problem(ProblemKind.ORCID_TAKEN)
     other.visitor.show("taken")
+    other.connect_another(walker.newcomer.spare)
+    other.sees(NEW)
     walker.open()
 
     expect(walker.shows(walker.newcomer.orcid)).to_be_visible()

@@ -1,8 +1,11 @@
 """Every page in every state is for everybody: in any window, by keyboard, without scripts, with a screen reader, on a slow line."""
 
+from collections.abc import Sequence
+
 import pytest
 from playwright.sync_api import expect
 
+from attribute_authority.web.companion.views import ProblemKind
 from tests.browser.axe import assert_accessible
 from tests.browser.stage import LINKED, NEW, NOT_LINKED, START, UNLINK, Walker, Walkers
 from tests.browser.tour import assert_no_sideways_scrolling, focus, octets, tour
@@ -10,17 +13,23 @@ from tests.peers.chromium import Window
 
 HEAVIEST = 100_000
 NARROW = 320
+LONGEST = (ProblemKind.SCOPE_NOT_ALLOWED, ProblemKind.NO_IDENTIFIER, ProblemKind.ORCID_TAKEN, ProblemKind.TOO_MANY_ATTEMPTS)
 
 
+# The problems differ in words alone, and are all seen once.
 @pytest.mark.parametrize(
-    "window",
-    [Window(), Window(dark=True, locale="sv-SE", width=NARROW), Window(locale="fi-FI", width=NARROW)],
-    ids=["desktop", "dark", "narrow"],
+    ("window", "problems"),
+    [
+        (Window(), tuple(ProblemKind)),
+        (Window(dark=True, locale="sv-SE"), (ProblemKind.ORCID_TAKEN,)),
+        (Window(locale="fi-FI", width=NARROW), LONGEST),
+    ],
+    ids=["wide", "dark", "narrow"],
 )
-def test_every_page_is_for_everybody(walkers: Walkers, window: Window) -> None:
+def test_every_page_is_for_everybody(walkers: Walkers, window: Window, problems: Sequence[ProblemKind]) -> None:
     """axe-core finds nothing on any page, none scrolls sideways, and each weighs less than 100 kB with everything on it."""
     walker = walkers(window)
-    for name in tour(walker):
+    for name in tour(walker, problems):
         walker.visitor.show(name)
         assert_accessible(walker.page)
         assert_no_sideways_scrolling(walker.page)

@@ -54,14 +54,14 @@ def test_slow_orcid_keeps_nobody_else_waiting(walker: Walker, faults: Faults) ->
 
 @pytest.mark.parametrize("orcid", [DANA_BEFORE, HENRIK], ids=["deprecated", "locked"])
 def test_closed_record_is_not_linked(walker: Walker, orcid: str) -> None:
-    """A record that gave way to another one, or is locked, is refused; another record may be used."""
+    """A record that gave way to another one, or is locked, is refused, and the button leads to where another one can be chosen."""
     walker.sign_in()
     walker.connect(orcid)
     walker.sees_problem(ProblemKind.ORCID_RECORD_CLOSED)
     walker.visitor.show("closed")
-    walker.open()
+    walker.connect_another(walker.newcomer.orcid)
 
-    walker.sees(NOT_LINKED)
+    walker.sees(NEW)
 
 
 def test_other_scope_than_asked_for_is_refused(walker: Walker, faults: Faults) -> None:
