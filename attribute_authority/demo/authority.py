@@ -25,6 +25,7 @@ _READY_SECONDS: Final = 60
 _END_SECONDS: Final = 30
 _ANSWER_SECONDS: Final = 5
 _RSA_BITS: Final = 2048
+_NAMES: Final = '{ fi = "ORCID-yhdistämispalvelu", sv = "ORCID-kopplingstjänsten", en = "ORCID linking service" }'
 _CONFIGURATION: Final = """
 # What follows makes it the authority of a demonstration: everything is on this machine, and nobody in it is real.
 
@@ -45,7 +46,7 @@ sealing_keys = ["keys/sealing.key"]
 attempts_per_minute = 1000
 
 [companion.service]
-name = {{ fi = "ORCID-yhdistämispalvelu", sv = "ORCID-kopplingstjänsten", en = "ORCID linking service" }}
+name = {names}
 contact = "orcid@uni.example"
 
 [orcid]
@@ -95,6 +96,7 @@ def write_authority(directory: Path, ports: AuthorityPorts, around: Surroundings
         ('host = "0.0.0.0"', 'host = "127.0.0.1"'),
         ("port = 9090", f"port = {ports.operations}"),
         ('environment = "production"', 'environment = "sandbox"'),
+        ("# display_name = {}", f"display_name = {_NAMES}"),
     ):
         text = text.replace(written, wanted)
     config.write_text(text + _addition(ports, around), encoding="utf-8")
@@ -104,6 +106,7 @@ def write_authority(directory: Path, ports: AuthorityPorts, around: Surroundings
 def _addition(ports: AuthorityPorts, around: Surroundings) -> str:
     return _CONFIGURATION.format(
         service_provider=around.service_provider,
+        names=_NAMES,
         companion=ports.companion,
         companion_url=ports.companion_url,
         discovery_url=around.discovery_url,

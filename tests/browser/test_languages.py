@@ -12,12 +12,17 @@ from tests.peers.chromium import Window
 
 @pytest.mark.parametrize("locale", ["fi-FI", "sv-FI", "en-GB"])
 def test_whole_way_in_the_language_of_the_browser(walkers: Walkers, locale: str) -> None:
-    """Somebody whose browser speaks a language links an iD and unlinks it in that language; ORCID is asked for one that it has."""
+    """Somebody whose browser speaks a language links an iD and unlinks it in that language; ORCID is asked for one that it has.
+
+    On the way the service bears the name that it has on its own pages.
+    """
     walker = walkers(Window(locale=locale))
     walker.open()
     walker.sees(START)
     speaks(walker, walker.language)
+    service = walker.page.locator(".brand span").inner_text()
     walker.page.locator('main a[href="/login"]').click()
+    expect(walker.page.locator("main p strong")).to_have_text(service)
     speaks(walker, walker.language)
     walker.choose_home()
     walker.sees(NOT_LINKED)
