@@ -29,6 +29,9 @@ _NAMES: Final = '{ fi = "ORCID-yhdistämispalvelu", sv = "ORCID-kopplingstjänst
 _CONFIGURATION: Final = """
 # What follows makes it the authority of a demonstration: everything is on this machine, and nobody in it is real.
 
+[authority.presentation]
+display_name = {names}
+
 [[metadata]]
 file = "../federation/federation.xml"
 signing_certificate = "../federation/federation.crt"
@@ -96,7 +99,6 @@ def write_authority(directory: Path, ports: AuthorityPorts, around: Surroundings
         ('host = "0.0.0.0"', 'host = "127.0.0.1"'),
         ("port = 9090", f"port = {ports.operations}"),
         ('environment = "production"', 'environment = "sandbox"'),
-        ("# display_name = {}", f"display_name = {_NAMES}"),
     ):
         text = text.replace(written, wanted)
     config.write_text(text + _addition(ports, around), encoding="utf-8")

@@ -153,6 +153,22 @@ def test_another_id_is_replaced_only_where_that_is_ticked_too() -> None:
     assert "Done. Your ORCID iD has been replaced." in browser.text
 
 
+def test_a_tick_that_was_made_need_not_be_made_again() -> None:
+    """Where only the second one is missing, the page has the first, and asks for the other alone."""
+    site = Site()
+    _linked_by_hand(site)
+    browser = site.browser()
+    browser.sign_in()
+    browser.connect()
+
+    browser.submit("/confirm/", consent="yes")
+
+    page = browser.page()
+    assert ["consent"] == page.xpath("//input[@checked]/@name")
+    assert ["replace"] == page.xpath("//input[@aria-invalid]/@name")
+    assert ["#replace"] == page.xpath("//*[@role='alert']//a/@href")
+
+
 def test_a_tick_to_replace_means_the_id_that_was_shown() -> None:
     """Where yet another iD was linked since the page was shown, the page is shown again."""
     site = Site()

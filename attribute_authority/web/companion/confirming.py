@@ -1,6 +1,6 @@
 """The confirmation: which iD it is, whose, who will receive it; stored by a POST with consent and nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hmac import compare_digest
 from typing import Final
 
@@ -46,8 +46,16 @@ class Confirming:
         # A tick to replace means the iD that the page showed, and no other that was linked since.
         shown_link = "" if plan.replaces is None else str(plan.replaces)
         agreed = form.get("consent") == _YES and (plan.replaces is None or form.get("replace") == _YES)
-        if not agreed or visit.request.args.get("replaces", "") != shown_link:
-            return visit.show(_page(visit, session, pending, plan, consent_missing=not agreed), 422)
+        if visit.request.args.get("replaces", "") != shown_link:
+            return visit.show(_page(visit, session, pending, plan), 422)
+        if not agreed:
+            shown_again = replace(
+                _page(visit, session, pending, plan),
+                consent_missing=True,
+                has_consent=form.get("consent") == _YES,
+                has_replace=form.get("replace") == _YES,
+            )
+            return visit.show(shown_again, 422)
         consent = Consent(CONSENT_VERSION, visit.language, visit.parts.clock())
         visit.parts.linking.complete(session.person, pending.proposal, plan, consent)
         self.proposals.take(grant_id, consent.given_at)
@@ -91,7 +99,7 @@ def _over(visit: Visit, session: Session) -> Response:
     return visit.go("/")
 
 
-def _page(visit: Visit, session: Session, pending: PendingProposal, plan: Plan, *, consent_missing: bool = False) -> Confirm:
+def _page(visit: Visit, session: Session, pending: PendingProposal, plan: Plan) -> Confirm:
     person, proposal = session.person, pending.proposal
     replaces = "" if plan.replaces is None else f"?replaces={plan.replaces}"
     return Confirm(
@@ -108,5 +116,5 @@ def _page(visit: Visit, session: Session, pending: PendingProposal, plan: Plan, 
         sign_out_url=visit.parts.registry.sign_out_url,
         action=f"/confirm/{proposal.grant_id}{replaces}",
         decline_action=f"/decline/{proposal.grant_id}",
-        consent_missing=consent_missing,
+        consent_missing=False,
     )

@@ -127,7 +127,8 @@ class Confirm:
     """The iD that ORCID returned, beside the home organisation's identity, with an unticked consent.
 
     The form posts `csrf`, `consent` ("yes"), and for REPLACE also `replace` ("yes"), to `action`; `decline_action` takes `csrf` alone.
-    `consent_missing` tells that the form came without the tick. `orcid_name` is None where the record hides it.
+    `consent_missing` tells that the form came without a tick that it needs; `has_consent` and `has_replace` are the ticks that it came
+    with, which nobody has to make again. `orcid_name` is None where the record hides it.
     """
 
     kind: LinkingKind
@@ -144,6 +145,8 @@ class Confirm:
     action: str
     decline_action: str
     consent_missing: bool
+    has_consent: bool = False
+    has_replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
