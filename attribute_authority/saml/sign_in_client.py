@@ -9,6 +9,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from xml.etree import ElementTree
 from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import quoteattr
 
@@ -24,6 +25,8 @@ from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.sign_in_crypto import Proven, security_context
 from attribute_authority.saml.signing import RsaSigner, Signer
 
+_PREFIXES: Final[dict[str, str]] = vars(ElementTree)["_namespace_map"]
+_STOCK: Final = frozenset(_PREFIXES)
 _NO_CLOCK: Final = 30 * 366 * 86_400
 _LIBRARY_LOGGER: Final = logging.getLogger("saml2")
 # With a handler of its own nothing goes to standard error, and nothing goes on to the root's handlers.
@@ -81,6 +84,7 @@ class SignInClient:
                 encoded, BINDING_HTTP_POST, outstanding={message_id: self.acs_url}, conv_info={"entity_id": self.entity_id}
             )
         except _FAILURES as error:
+            _forget_prefixes()
             # What it says quotes the whole message, and a traceback would show it.
             raise SignInFailed(f"pysaml2 does not accept the Response: {type(error).__name__}") from None
         if answer is None or [assertion.id for assertion in answer.assertions] != [proven.assertion.message_id]:
@@ -116,3 +120,9 @@ class SignInClient:
             f'<md:EntityDescriptor xmlns:md="{ns.MD}" entityID={quoteattr(self.identity_provider)}><md:IDPSSODescriptor {role}>'
             f"<md:SingleSignOnService {endpoint}/></md:IDPSSODescriptor></md:EntityDescriptor>"
         )
+
+
+def _forget_prefixes() -> None:
+    """Drop the prefixes of a refused message: where it breaks the schema, xmlschema registers them for the whole process, for good."""
+    for uri in set(_PREFIXES) - _STOCK:
+        _PREFIXES.pop(uri, None)

@@ -8,6 +8,7 @@ from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
+from xml.etree import ElementTree
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -264,6 +265,16 @@ class TestTraces:
         with pytest.raises(SignInFailed, match="pysaml2 does not accept the Response: SignatureError") as refused:
             accept(document)
         assert (None, True) == (refused.value.__cause__, refused.value.__suppress_context__)
+
+    def test_refusal_by_pysaml2_leaves_nothing_behind(self) -> None:
+        """The prefixes of a message that it refuses are not those of the next one: its library keeps them for the whole process."""
+        document = signed(response(assertion().replace("<saml:AuthnContext>", '<saml:AuthnContext x="1">')), idp_keys())
+        before = ElementTree.tostring(ElementTree.Element(f"{{{ns.SAMLP}}}Response"))
+
+        with pytest.raises(SignInFailed):
+            accept(document)
+
+        assert before == ElementTree.tostring(ElementTree.Element(f"{{{ns.SAMLP}}}Response"))
 
     def test_no_file_and_no_program(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """No temporary file is written and no program started, to verify, to decrypt or to sign."""
