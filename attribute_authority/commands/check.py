@@ -29,7 +29,7 @@ def _check_metadata(settings: Settings) -> None:
     with TemporaryDirectory() as directory:
         index = Path(directory) / "index"
         report = index_metadata(settings, index)
-        warnings = (*report.warnings, *_release_warnings(settings, index))
+        warnings = (*report.warnings, *_release_warnings(settings, index), *_sign_in_warnings(settings, index))
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"metadata: {report.count} {'entity' if report.count == 1 else 'entities'}")
@@ -44,3 +44,15 @@ def _release_warnings(settings: Settings, index: Path) -> list[str]:
                 warnings.append(f"release[{number + 1}].requesters: {requester} is not in valid metadata: its queries will be denied")
     directory.reopen()
     return warnings
+
+
+def _sign_in_warnings(settings: Settings, index: Path) -> list[str]:
+    wanted = None if settings.companion is None else settings.companion.identity_provider
+    if wanted is None:
+        return []
+    directory = SqliteEntityDirectory(index)
+    entity = directory.find_entity(wanted, present())
+    directory.reopen()
+    if entity is None or entity.sign_on_url is None or not entity.asserting_keys:
+        return [f"companion.identity_provider: {wanted} is not in valid metadata, or has no address or key there: nobody can sign in"]
+    return [] if entity.scopes else [f"companion.identity_provider: the metadata of {wanted} give it no shibmd:Scope: few can sign in"]

@@ -108,6 +108,14 @@ def test_check_names_files_that_cannot_be_used(tmp_path: Path, file: str, conten
     assert file.rpartition("/")[2] in fault
 
 
+def test_check_warns_where_nobody_could_sign_in(tmp_path: Path) -> None:
+    """An identity provider that is not in the metadata is told before the first researcher meets it."""
+    result = _authority(tmp_path).run("check")
+
+    assert 0 == result.exit_code
+    assert "companion.identity_provider: https://idp.uni.example/idp is not in valid metadata" in result.stderr
+
+
 def test_a_logo_must_be_an_image(tmp_path: Path) -> None:
     """A file of another kind is named."""
     authority = _authority(tmp_path, _COMPANION + '\n[companion.service]\nlogo = "logo.txt"\n')

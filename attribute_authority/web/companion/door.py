@@ -1,7 +1,7 @@
 """The door of the companion page on Twisted: requests go to a bounded pool of threads, and an answer comes within the deadline."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from threading import BoundedSemaphore, Event
 from typing import Any, Final
@@ -31,7 +31,7 @@ class CompanionDoor(Resource):
 
     isLeaf = True
 
-    def __init__(self, reactor: Any, pool: ThreadPool, find_application: Any, deadline: float) -> None:
+    def __init__(self, reactor: Any, pool: ThreadPool, find_application: Callable[[], Companion], deadline: float) -> None:
         super().__init__()
         self._reactor = reactor
         self._pool = pool
@@ -41,7 +41,7 @@ class CompanionDoor(Resource):
 
     def render(self, request: Request) -> int:
         """Answer, later."""
-        application: Companion = self._find_application()
+        application = self._find_application()
         environ = make_environ(request, application.parts.base_url)
         gone = request.notifyFinish()
         answered = self._answer(application, environ, gone)
