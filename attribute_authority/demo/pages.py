@@ -78,8 +78,8 @@ def _language_links(request: Request) -> list[tuple[str, str, str]]:
 
 def _page_headers(form_target: str | None) -> Mapping[str, str]:
     parts = None if form_target is None else urlsplit(form_target)
-    # Browsers hold a form to this also where the answer to it sends them on, as the companion page does to the registry.
-    target = "'self'" if parts is None else f"'self' {parts.scheme}://{parts.netloc} http://localhost:*"
+    # As strict as an identity provider may be: browsers hold a form to this also where the answer to it sends them on.
+    target = "'self'" if parts is None else f"'self' {parts.scheme}://{parts.netloc}"
     policy = f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action {target}"
     return {
         "Content-Security-Policy": f"{policy}; base-uri 'none'; frame-ancestors 'none'",

@@ -62,13 +62,14 @@ def test_form_of_a_session_that_is_over_does_nothing(walker: Walker) -> None:
 
 
 def test_link_of_a_session_that_is_over_leads_through_the_sign_in(walker: Walker) -> None:
-    """Who sets out for ORCID after the session has ended signs in on the way, and arrives."""
+    """Who sets out for ORCID after the session has ended signs in first, and sets out again from the home page."""
     walker.sign_in()
     walker.sees(NOT_LINKED)
     end_session(walker)
     walker.page.locator('main a[href="/orcid/authorize"]').click()
     walker.choose_home()
-    walker.authorize()
+    walker.sees(NOT_LINKED)
+    walker.connect()
 
     walker.sees(NEW)
 

@@ -349,6 +349,19 @@ def test_a_deep_link_survives_the_sign_in() -> None:
     assert "/unlink" == answer.request.path
 
 
+@pytest.mark.parametrize("begin", ["/login", "/login?to=connect", "/login?to=unlink", "/orcid/authorize"])
+def test_the_answer_to_a_response_stays_with_us(begin: str) -> None:
+    """A home organisation whose form may lead to us alone is not stopped: no sign-in leads straight on to ORCID."""
+    browser = Site().browser()
+
+    answer = browser.post("/saml/acs", {"SAMLResponse": browser.response(browser.begin_sign_in(begin))}, follow=False)
+    while answer.status_code == 303:
+        assert answer.headers["Location"].startswith("/")
+        answer = browser.get(answer.headers["Location"], follow=False)
+
+    assert 200 == answer.status_code
+
+
 def test_a_sign_in_goes_through_the_discovery_service() -> None:
     """The discovery service gets our entityID and where to return; what it returns is where the AuthnRequest goes."""
     site = Site(discovery=True)

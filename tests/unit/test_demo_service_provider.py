@@ -218,7 +218,7 @@ def test_pages_load_nothing_from_elsewhere() -> None:
     policy = here.university.post(f"/saml/sign-on?{query}", data={"person": "aino"}).headers["Content-Security-Policy"]
 
     assert "default-src 'none'" in policy
-    assert f"form-action 'self' {SERVICE} http://localhost:*;" in policy
+    assert f"form-action 'self' {SERVICE};" in policy
 
 
 @pytest.mark.parametrize(("language", "words"), [("fi", "Kirjautuneena"), ("sv", "Inloggad"), ("en", "Signed in as")])

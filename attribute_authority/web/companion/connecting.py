@@ -65,7 +65,7 @@ class Connecting:
     def authorize(self, visit: Visit) -> Response:
         """`GET /orcid/authorize`: send the browser to ORCID with a state of its own. Raises TooManyAttempts, CouldNotAsk."""
         if visit.session is None:
-            return visit.go("/login?to=authorize")
+            return visit.go("/login?to=home")
         parts, now = visit.parts, visit.parts.clock()
         parts.limits.check("authorize", visit.request, now)
         state, nonce = parts.new_secret(), parts.new_secret()

@@ -23,18 +23,20 @@ _BROWSER_SECONDS: Final = 24 * 3600
 
 
 class Destination(StrEnum):
-    """Where a person wanted to go before the sign-in; a closed set, so that nobody is sent elsewhere."""
+    """Where a person wanted to go before the sign-in; a closed set, so that nobody is sent elsewhere.
+
+    All are pages of our own: an identity provider whose form may only lead here (Content-Security-Policy, form-action) would have the
+    browser stop where the answer to it leads on to ORCID.
+    """
 
     HOME = "home"
     CONNECT = "connect"
-    AUTHORIZE = "authorize"
     UNLINK = "unlink"
 
 
 _ADDRESSES: Final = {
     Destination.HOME: "/",
     Destination.CONNECT: "/orcid/connect",
-    Destination.AUTHORIZE: "/orcid/authorize",
     Destination.UNLINK: "/unlink",
 }
 
