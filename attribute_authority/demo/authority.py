@@ -1,6 +1,5 @@
 """The authority of the demo: a real one, in a process of its own, with a configuration that anybody can read and try things with."""
 
-import secrets
 import signal
 import subprocess
 import sys
@@ -13,18 +12,14 @@ from typing import Final
 
 import requests
 
-from attribute_authority.assembly import present
 from attribute_authority.commands.init import make_authority
 from attribute_authority.errors import CouldNotAsk
-from attribute_authority.keys import make_key
 
 _PRIVATE: Final = 0o600
-_SEALING_KEY_LENGTH: Final = 32
 _POLL_SECONDS: Final = 0.05
 _READY_SECONDS: Final = 60
 _END_SECONDS: Final = 30
 _ANSWER_SECONDS: Final = 5
-_RSA_BITS: Final = 2048
 _NAMES: Final = '{ fi = "ORCID-yhdistämispalvelu", sv = "ORCID-kopplingstjänsten", en = "ORCID linking service" }'
 _CONFIGURATION: Final = """
 # What follows makes it the authority of a demonstration: everything is on this machine, and nobody in it is real.
@@ -89,10 +84,6 @@ def write_authority(directory: Path, ports: AuthorityPorts, around: Surroundings
     """Write a fresh authority as `init` does, with what the demo adds, and return its configuration file."""
     base_url = f"https://localhost:{ports.back_channel}"
     config = make_authority(directory, f"{base_url}/orcid", base_url)
-    encryption = make_key("localhost", present(), bits=_RSA_BITS)
-    _write_private(directory / "keys/encryption.key", encryption.key)
-    (directory / "keys/encryption.crt").write_bytes(encryption.certificate)
-    _write_private(directory / "keys/sealing.key", secrets.token_bytes(_SEALING_KEY_LENGTH))
     _write_private(directory / "keys/orcid-client-secret", around.client_secret.encode())
     text = config.read_text(encoding="utf-8")
     for written, wanted in (

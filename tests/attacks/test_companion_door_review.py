@@ -110,7 +110,7 @@ def test_a_form_in_chunks_is_read() -> None:
         seen.append(visit.request.form.get("SAMLResponse"))
         return visit.go("/")
 
-    application = Companion(site.application.parts, site.application.static_files, {"acs": look})
+    application = Companion(site.application.parts, {"acs": look})
     form = b"SAMLResponse=" + message.replace("+", "%2B").replace("=", "%3D").encode()
     wire(application).ask(
         b"POST /saml/acs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"

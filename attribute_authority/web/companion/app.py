@@ -49,7 +49,6 @@ class Companion:
     """The application: a step for each name of an address."""
 
     parts: Parts
-    static_files: StaticFiles
     steps: Mapping[str, Step]
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -159,7 +158,7 @@ def make_companion(parts: Parts, static_files: StaticFiles, way: Way, connecting
     }
     if isinstance(way, SamlWay):
         steps["acs"] = lambda visit: signing_in.consume_response(visit, way)
-    return Companion(parts, static_files, steps)
+    return Companion(parts, steps)
 
 
 def _match(request: Request) -> tuple[str, Mapping[str, Any]]:
