@@ -34,6 +34,13 @@ _COMPLAINTS = (" ERROR ", " WARN ", " CRIT ")
 _SAML = ElementMaker(namespace=_ASSERTION, nsmap={"saml": _ASSERTION})
 
 
+class Knowledge(StrEnum):
+    """From where the service provider knows the authority: its own metadata, or metadata within the resolver alone."""
+
+    METADATA = "shibboleth2.xml"
+    NESTED = "nested-metadata.xml"
+
+
 class Mode(StrEnum):
     """How the query proves its sender: the stock way, or by one of the published `RelyingParty` variants."""
 
@@ -53,13 +60,22 @@ class ServiceProvider:
     member: Member
 
 
-def configure(directory: Path, federation: Federation, member: Member, authority: TrustedAuthority, mode: Mode) -> ServiceProvider:
+def configure(
+    directory: Path,
+    federation: Federation,
+    member: Member,
+    authority: TrustedAuthority,
+    mode: Mode,
+    *,
+    knowledge: Knowledge = Knowledge.METADATA,
+) -> ServiceProvider:
     """Write the configuration of `member`, which trusts and queries `authority`."""
     program = require("resolvertest", "shibboleth-sp-utils")
     if not (_STOCK / "shibboleth2.xml").exists():
         missing(f"{_STOCK}/shibboleth2.xml is not installed (Debian package shibboleth-sp-common)")
     directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / "shibboleth2.xml", _configuration(directory, federation, member, authority, mode))
+    root = _configuration(directory, federation, member)
+    _write(directory / "shibboleth2.xml", _with_additions(root, _published(authority, mode, knowledge)))
     _write(directory / "attribute-map.xml", _attribute_map())
     (directory / "console.logger").write_text(_logger(directory / "log"))
     return ServiceProvider(program, directory, federation, member)
@@ -98,10 +114,9 @@ def _session_attributes(output: str) -> dict[str, list[str]]:
     return attributes
 
 
-def _configuration(directory: Path, federation: Federation, member: Member, authority: TrustedAuthority, mode: Mode) -> etree._Element:
+def _configuration(directory: Path, federation: Federation, member: Member) -> etree._Element:
     root = etree.parse(_STOCK / "shibboleth2.xml").getroot()
-    defaults = root.find(f"{{{_CONFIGURATION}}}ApplicationDefaults")
-    assert defaults is not None
+    defaults = _defaults(root)
     defaults.set("entityID", member.entity_id)
     for resolver in defaults.findall(f"{{{_CONFIGURATION}}}CredentialResolver"):
         resolver.set("key", str(member.keys.key))
@@ -109,9 +124,18 @@ def _configuration(directory: Path, federation: Federation, member: Member, auth
     for element in root.iter(f"{{{_CONFIGURATION}}}*"):
         _make_absolute(element, directory)
     etree.SubElement(defaults, f"{{{_CONFIGURATION}}}MetadataProvider", type="XML", path=str(federation.metadata))
-    for addition in _published(authority, mode):
-        defaults.append(addition)
     return root
+
+
+def _with_additions(root: etree._Element, additions: list[etree._Element]) -> etree._Element:
+    _defaults(root).extend(additions)
+    return root
+
+
+def _defaults(root: etree._Element) -> etree._Element:
+    defaults = root.find(f"{{{_CONFIGURATION}}}ApplicationDefaults")
+    assert defaults is not None
+    return defaults
 
 
 def _make_absolute(element: etree._Element, directory: Path) -> None:
@@ -120,8 +144,8 @@ def _make_absolute(element: etree._Element, directory: Path) -> None:
         element.set("path", str((directory if path == "attribute-map.xml" else _STOCK) / path))
 
 
-def _published(authority: TrustedAuthority, mode: Mode) -> list[etree._Element]:
-    snippets = [*_snippet("shibboleth2.xml").iterchildren("{*}*")]
+def _published(authority: TrustedAuthority, mode: Mode, knowledge: Knowledge) -> list[etree._Element]:
+    snippets = [*_snippet(knowledge).iterchildren("{*}*")]
     if mode is not Mode.TLS:
         snippets.insert(0, _snippet(f"relying-party/{mode}.xml"))
     for snippet in snippets:
