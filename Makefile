@@ -59,7 +59,7 @@ bench: $(DEVELOPED) debian-packages ## speed beside peers in the same run, saved
 	@$(BIN)/python -m tests.bench $(BENCH_OPTIONS)
 
 .PHONY: bench-quick
-bench-quick: $(DEVELOPED) debian-packages ## the same in less than a minute and a half: short rounds, rough figures
+bench-quick: $(DEVELOPED) debian-packages ## the same in less than three minutes: short rounds, rough figures
 	@$(BIN)/python -m tests.bench --quick $(BENCH_OPTIONS)
 
 .PHONY: fuzz

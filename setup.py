@@ -27,6 +27,9 @@ RUNTIME = [
     "structlog>=25",
     "cryptography>=46",
     "requests>=2.32",
+    "ldap3>=2.9.1",
+    "PyMySQL>=1.1",
+    "prometheus-client>=0.22",
     "pysaml2>=7.5.5",
     "Authlib>=1.6",
     "Werkzeug>=3.1",
@@ -46,12 +49,17 @@ DEVELOPMENT = [
     "mypy-zope>=1.0.14",
     "lxml-stubs>=0.5",
     "types-requests",
+    "types-ldap3",
+    "types-PyMySQL",
+    "PyYAML>=6",
+    "types-PyYAML",
     "import-linter>=2.6",
     "codespell>=2.4",
     "packaging>=25",
     "uv>=0.9",
     "playwright>=1.55",
     "axe-playwright-python>=0.1.7",
+    "schemathesis>=4",
 ]
 
 setup(

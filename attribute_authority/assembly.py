@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,12 +13,14 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from attribute_authority.companion_settings import CompanionSettings
 from attribute_authority.core.answering import Answering
+from attribute_authority.core.asking import SourceAsking
+from attribute_authority.core.deciding import Deciding
 from attribute_authority.domain.identifiers import EntityId
 from attribute_authority.domain.query import RequesterProfile
 from attribute_authority.domain.release import ReleaseRule
 from attribute_authority.errors import FaultyConfiguration, OperatorError
 from attribute_authority.events import EventLog, Pseudonyms
-from attribute_authority.ports import EntityDirectory, ReplayGuard, SubjectFinder
+from attribute_authority.ports import EntityDirectory, QueryWatch, ReplayGuard, RequesterGuard, SubjectFinder
 from attribute_authority.saml.answer import AnswerWriter
 from attribute_authority.saml.decryption import Decryption
 from attribute_authority.saml.metadata import MetadataSource
@@ -105,14 +108,28 @@ def release_rules(settings: Settings) -> tuple[ReleaseRule, ...]:
     return tuple(_rule(rule) for rule in settings.release)
 
 
-def make_answering(settings: Settings, subjects: SubjectFinder) -> Answering:
-    """Make the core of the service over a store."""
-    profiles = {EntityId(requester.entity_id): _profile(requester) for requester in settings.requester}
-    return Answering(subjects, release_rules(settings), settings.authority.environment, profiles)
+def make_deciding(settings: Settings, subjects: SubjectFinder, sources: SourceAsking) -> Deciding:
+    """Make the core of the service over a store and the sources of home organisations."""
+    return Deciding(subjects, sources, release_rules(settings), settings.authority.environment)
+
+
+def make_answering(settings: Settings, deciding: Deciding) -> Answering:
+    """Make what answers queries on the core."""
+    return Answering(deciding, {EntityId(requester.entity_id): _profile(requester) for requester in settings.requester})
+
+
+@dataclass(frozen=True, slots=True)
+class Surveillance:
+    """What sees every query that goes through a door."""
+
+    guard: RequesterGuard
+    watch: QueryWatch
+    events: EventLog
+    pseudonyms: Pseudonyms
 
 
 def make_query_door(
-    settings: Settings, store: SubjectFinder, replays: ReplayGuard, directory: EntityDirectory, events: EventLog
+    settings: Settings, deciding: Deciding, replays: ReplayGuard, directory: EntityDirectory, surveillance: Surveillance
 ) -> QueryDoor:
     """Make what answers queries. Raises OperatorError where keys cannot be used."""
     verification = Verification(
@@ -124,8 +141,17 @@ def make_query_door(
         AllowedAlgorithms.with_sha1() if settings.attribute_query.accept_sha1 else AllowedAlgorithms(),
     )
     writer = AnswerWriter(settings.authority.entity_id, load_signers(settings)[0], new_saml_id)
-    answering = make_answering(settings, store)
-    return QueryDoor(verification, answering, writer, events, load_pseudonyms(settings), present, new_correlation_id)
+    return QueryDoor(
+        verification,
+        make_answering(settings, deciding),
+        writer,
+        surveillance.guard,
+        surveillance.events,
+        surveillance.watch,
+        surveillance.pseudonyms,
+        present,
+        new_correlation_id,
+    )
 
 
 def make_client_keys(settings: Settings) -> ClientKeys:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +14,15 @@ from attribute_authority.assembly import (
     load_signers,
     load_tls,
     metadata_sources,
+    open_link_store,
     own_metadata,
     present,
     read_file,
 )
+from attribute_authority.core.asking import Organisation
 from attribute_authority.domain.entity import Role
 from attribute_authority.errors import CouldNotAsk, FaultyConfiguration, OperatorError
+from attribute_authority.organisation_assembly import check_organisations, close_organisations, open_organisations
 from attribute_authority.saml.metadata import build_index
 from attribute_authority.saml.metadata_index import IndexReport, SqliteEntityDirectory
 from attribute_authority.saml.signing import load_signer
@@ -42,7 +46,41 @@ def check_all(settings: Settings) -> tuple[str, ...]:
         ("self_test", lambda: _check_self_test(settings.self_test)),
         *_companion_steps(settings),
         ("database.url", lambda: refuse_old_database(settings)),
+        *_organisation_steps(settings, _open_sources),
     )
+
+
+def check_sources(settings: Settings) -> tuple[str, ...]:
+    """Try every source of home organisations, and return a sentence for each that cannot be asked; nobody is asked about."""
+    return gather(*_organisation_steps(settings, _try_sources))
+
+
+def _organisation_steps(settings: Settings, step: Callable[[Settings], None]) -> tuple[Step, ...]:
+    configured = any(organisation.source for organisation in settings.organisation)
+    return (("organisation", lambda: step(settings)),) if configured else ()
+
+
+def _open_sources(settings: Settings) -> None:
+    with _opened(settings):
+        pass
+
+
+def _try_sources(settings: Settings) -> None:
+    with _opened(settings) as organisations:
+        faults = check_organisations(organisations)
+    if faults:
+        raise FaultyConfiguration(faults)
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[Organisation, ...]]:
+    store = open_link_store(settings)
+    try:
+        organisations = open_organisations(settings, store)
+        yield organisations
+        close_organisations(organisations)
+    finally:
+        store.close()
 
 
 def _companion_steps(settings: Settings) -> tuple[Step, ...]:

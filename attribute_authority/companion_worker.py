@@ -14,11 +14,12 @@ from twisted.python.threadpool import ThreadPool
 from attribute_authority.assembly import index_file, present
 from attribute_authority.companion_assembly import THREADS, make_pages, make_revoking, open_pages_store
 from attribute_authority.companion_loading import CompanionTables
+from attribute_authority.configuration import read_configuration
 from attribute_authority.errors import AuthorityError, CouldNotAsk, OperatorError
 from attribute_authority.events import EventLog
 from attribute_authority.process import Process
 from attribute_authority.saml.metadata_index import SqliteEntityDirectory
-from attribute_authority.settings import Settings, read_settings
+from attribute_authority.settings import Settings
 from attribute_authority.web.companion.door import CompanionDoor
 from attribute_authority.web.http import BoundedSite
 
@@ -45,7 +46,7 @@ class CompanionWorker:
         self._reactor = reactor
         self._handed = handed
         self._events = handed.events
-        settings = read_settings(handed.config)
+        settings = read_configuration(handed.config)
         self._store = open_pages_store(settings)
         self._directory = SqliteEntityDirectory(index_file(settings))
         self._pool = ThreadPool(minthreads=1, maxthreads=THREADS, name="pages")
@@ -68,7 +69,7 @@ class CompanionWorker:
     def reload(self) -> None:
         """Re-read configuration, keys, release rules and metadata; what cannot be used leaves everything as it was."""
         try:
-            self._load(read_settings(self._handed.config))
+            self._load(read_configuration(self._handed.config))
         except AuthorityError as fault:
             self._events.fault("reload-failed", cause=fault.cause)
             return

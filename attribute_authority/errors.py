@@ -82,6 +82,43 @@ class CouldNotAsk(AuthorityError):
     public = "The service is temporarily unable to answer. Please try again later."
 
 
+class SourceUnavailable(CouldNotAsk):
+    """A home organisation's own system could not be asked; `retry_after` is in how many seconds it will be asked again at the earliest."""
+
+    def __init__(self, cause: str, retry_after: float) -> None:
+        super().__init__(cause)
+        self.retry_after = retry_after
+
+
+class TooManyQueries(AuthorityError):
+    """A requester asks more than it is allowed, or is shut out for a while; `retry_after` is in seconds."""
+
+    public = "Too many queries from this requester. Please try again later."
+
+    def __init__(self, cause: str, retry_after: float) -> None:
+        super().__init__(cause)
+        self.retry_after = retry_after
+
+
+class NotAuthenticated(AuthorityError):
+    """A caller of the lookup door proves nothing: no token or TLS client key, or one that is unknown, expired or revoked (RFC 6750)."""
+
+    public = "Authenticate with a TLS client key of your metadata or with a bearer token."
+
+
+class InvalidRequest(AuthorityError):
+    """A request to the lookup door that does not fit its description; `faults` are pairs of place and expectation, fit for the caller.
+
+    They quote nothing of what was sent.
+    """
+
+    public = "The request does not fit the description of this service."
+
+    def __init__(self, faults: tuple[tuple[str, str], ...]) -> None:
+        super().__init__("; ".join(f"{place}: {expected}" for place, expected in faults))
+        self.faults = faults
+
+
 class SignInFailed(AuthorityError):
     """A SAML Response at the companion page that proves nothing: signature, audience, Destination, freshness, form (profiles 4.1.4.3)."""
 

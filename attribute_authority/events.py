@@ -21,10 +21,13 @@ class QueryEvent:
     """What is known of one query; None until it is.
 
     `correlation_id` also stands in the StatusMessage of an error, so that a service provider's operator can name it.
-    `rule` is the number of the release rule that allows, the first being 1. `cause` is the private reason of a failure.
+    `rule` is the number of the release rule that allows, the first being 1. `cause` is the private reason of a failure, or why sources
+    contradict one another. `source` is what resolved the identifier where the store did not know it. `retry_after` is in seconds.
+    `asked` and `released` count identifiers where there are several in one request.
     """
 
     correlation_id: str
+    door: str
     peer: str | None = None
     message_id: str | None = None
     requester: str | None = None
@@ -32,9 +35,13 @@ class QueryEvent:
     client_key: bool | None = None
     subject: str | None = None
     rule: int | None = None
+    source: str | None = None
+    asked: int | None = None
+    released: int | None = None
     outcome: str | None = None
     failure: str | None = None
     cause: str | None = None
+    retry_after: float | None = None
 
 
 @dataclass(slots=True)

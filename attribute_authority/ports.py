@@ -3,14 +3,17 @@
 "Asked and absent" is None. "Could not ask" is the exception CouldNotAsk. They are never confused.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from attribute_authority.domain.change import ChangePage
+from attribute_authority.domain.client import Client, NewClient
 from attribute_authority.domain.entity import Entity
-from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
+from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, IdentifierKind, OrcidId
 from attribute_authority.domain.link import KnownSubject, Link, NewLink
 from attribute_authority.domain.linking import AuthorizationRequest, Completion, DueRevocation, Grant, HeldGrant, Standing
+from attribute_authority.domain.source import Finding, Outage, PairwiseIndexName
 from attribute_authority.errors import Conflict
 
 Clock = Callable[[], datetime]
@@ -22,6 +25,14 @@ class SubjectFinder(Protocol):
 
     def find_subject(self, identifier: Identifier, environment: Environment) -> KnownSubject | None:
         """Return the person with that identifier and the present iD of `environment`, or None. Raises CouldNotAsk."""
+        ...
+
+
+class BatchSubjectFinder(SubjectFinder, Protocol):
+    """Finds many people at once."""
+
+    def find_subjects(self, identifiers: Collection[Identifier], environment: Environment) -> dict[Identifier, KnownSubject]:
+        """Return what `find_subject` would for each identifier that is known; the others are absent. Raises CouldNotAsk."""
         ...
 
 
@@ -90,6 +101,13 @@ class EntityDirectory(Protocol):
         """Return the entity, or None where it is unknown or its metadata has expired at `now`. Raises CouldNotAsk."""
         ...
 
+    def find_entities_by_key(self, public_key: bytes, now: datetime) -> tuple[Entity, ...]:
+        """Return every entity, not expired at `now`, that has the key (DER SubjectPublicKeyInfo) among its `querying_keys`.
+
+        Raises CouldNotAsk.
+        """
+        ...
+
 
 class StateKeeper(Protocol):
     """Keeps what the companion page must remember between two requests, for every worker and node that shares the database.
@@ -119,6 +137,10 @@ class AttemptCounter(Protocol):
 
     def count_attempt(self, bucket: str, expires_at: datetime) -> int:
         """Add one attempt to a bucket that may be forgotten from `expires_at` on; returns how many it holds now. Raises CouldNotAsk."""
+        ...
+
+    def count_attempts(self, bucket: str, attempts: int, expires_at: datetime) -> int:
+        """Add several attempts, or none, at once; returns how many the bucket holds now. Raises CouldNotAsk."""
         ...
 
     def forget_expired_attempts(self, now: datetime) -> int:
@@ -209,4 +231,171 @@ class Registry(Protocol):
 
         Raises RegistryUnavailable.
         """
+        ...
+
+
+class IdentifierSource(Protocol):
+    """A home organisation's own system that resolves identifiers which we do not know. Threads share it.
+
+    Whatever it talks to is trusted for this one organisation's people and nobody else's.
+    """
+
+    @property
+    def kinds(self) -> frozenset[IdentifierKind]:
+        """The kinds of identifier that it can be asked about."""
+        ...
+
+    def resolve(self, identifier: Identifier) -> Finding | None:
+        """Ask about an identifier of one of `kinds`; None is "asked and absent".
+
+        Ends within the source's configured time-out, whatever the other side does. Raises CouldNotAsk.
+        """
+        ...
+
+    def check(self) -> None:
+        """Try whether it could be asked, without asking about anybody.
+
+        Raises CouldNotAsk; OperatorError where what is configured cannot work.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give up every connection; nothing is asked after that."""
+        ...
+
+
+class PairwiseIndex(Protocol):
+    """Keeps for computed identifiers, which cannot be computed back, whose they are. Nothing of a salt is kept."""
+
+    def find_sources(self, name: PairwiseIndexName, digest: bytes) -> tuple[str, ...] | None:
+        """Return the values that the digest may have been computed from, in the spelling of the home organisation.
+
+        Nearly always one or none; the caller computes again to be sure. None where there is no complete index of that name.
+        Raises CouldNotAsk.
+        """
+        ...
+
+    def build(self, name: PairwiseIndexName, digest_of: Callable[[str], bytes], now: datetime) -> int:
+        """Compute the index of everybody who has a link in force, in whatever environment; returns how many there are.
+
+        Raises SourceUnavailable while somebody else is building it; CouldNotAsk.
+        """
+        ...
+
+    def follow(self, name: PairwiseIndexName, digest_of: Callable[[str], bytes]) -> int:
+        """Bring a complete index up to the last change: who linked comes in, who withdrew goes out; returns how many changes there were.
+
+        Does nothing for one that is not there. Raises CouldNotAsk.
+        """
+        ...
+
+    def names(self, home_organisation: EntityId) -> tuple[PairwiseIndexName, ...]:
+        """Return the names of the complete indexes of a home organisation. Raises CouldNotAsk."""
+        ...
+
+    def drop(self, name: PairwiseIndexName) -> None:
+        """Drop an index. Raises CouldNotAsk."""
+        ...
+
+
+class OutageBoard(Protocol):
+    """Where workers and nodes tell one another which sources cannot be asked. Every method raises CouldNotAsk."""
+
+    def read_outage(self, source: str) -> Outage | None:
+        """Return the outage of a source, None where none is recorded."""
+        ...
+
+    def claim_trial(self, seen: Outage, until: datetime) -> bool:
+        """Put off the end of an outage from that of `seen` to `until`; of several that try at once one gets True and asks the source."""
+        ...
+
+    def record_outage(self, outage: Outage) -> None:
+        """Record an outage in place of an earlier one of that source."""
+        ...
+
+    def clear_outage(self, source: str) -> None:
+        """Note that a source can be asked again."""
+        ...
+
+    def list_outages(self) -> tuple[Outage, ...]:
+        """Return every outage on record, by name of source."""
+        ...
+
+
+class ClientStore(Protocol):
+    """Keeps the clients of the lookup door. Every method raises CouldNotAsk."""
+
+    def add_client(self, new: NewClient) -> Client:
+        """Register a client. Raises Conflict where one of that name is there and not revoked."""
+        ...
+
+    def find_client(self, token_digest: bytes, now: datetime) -> Client | None:
+        """Return the client whose token it is, None where it is unknown, expired or revoked at `now`."""
+        ...
+
+    def revoke_client(self, name: str, now: datetime) -> Client | None:
+        """Revoke the token of a client, at once and for good. None where no client of that name is in force."""
+        ...
+
+    def list_clients(self) -> tuple[Client, ...]:
+        """Return every client, revoked ones too, in the order of registration."""
+        ...
+
+
+class ChangeFeed(Protocol):
+    """Reads what has changed about links."""
+
+    def read_changes(self, home_organisations: Collection[EntityId], environment: Environment, after: int, limit: int) -> ChangePage:
+        """Return up to `limit` changes with numbers above `after`, in their order; `after` is 0 at the beginning.
+
+        A link that is not in force any more is told of by its withdrawal alone. Raises CouldNotAsk.
+        """
+        ...
+
+
+class SourceWatch(Protocol):
+    """Is told how sources fare, for the metrics."""
+
+    def source_asked(self, source: str, outcome: str, seconds: float) -> None:
+        """Note a question: `outcome` is found, absent, failed, or paused where it was not asked because of an outage."""
+        ...
+
+    def source_paused(self, source: str, paused: bool) -> None:
+        """Note that a source is left alone because of an outage, or is asked again."""
+        ...
+
+    def sources_disagreed(self, home_organisation: EntityId) -> None:
+        """Note that the sources of an organisation contradict one another or us."""
+        ...
+
+
+class RequesterGuard(Protocol):
+    """Bounds what one requester may ask, and notices one that seems to try identifiers out."""
+
+    def admit(self, requester: EntityId, queries: int, now: datetime) -> None:
+        """Take in so many queries of an authenticated requester. Raises TooManyQueries, CouldNotAsk."""
+        ...
+
+    def learn(self, requester: EntityId, asked: int, unknown: int, now: datetime) -> None:
+        """Note how many identifiers were asked about, and how many of them nobody has. Raises CouldNotAsk."""
+        ...
+
+
+class QueryWatch(Protocol):
+    """Is told how queries end, for the metrics; `door` is attribute-query, lookup, or links."""
+
+    def answered(self, door: str, outcome: str, seconds: float) -> None:
+        """Note an answer, and the kind of decision that it tells."""
+        ...
+
+    def refused(self, door: str, failure: str) -> None:
+        """Note a failure, by the name of its class."""
+        ...
+
+
+class EnumerationWatch(Protocol):
+    """Is told of requesters that seem to try identifiers out, for the metrics."""
+
+    def suspected(self) -> None:
+        """Note one."""
         ...

@@ -79,12 +79,14 @@ class Supervisor:
 
     `run_worker` gets the worker's number and its lifeline, a file descriptor that reads as ended when the supervisor is gone,
     and returns when the worker is done; SIGHUP is blocked when it is called, and it unblocks it once it has a handler.
-    `reload` does what has to be done once before every worker re-reads its configuration.
+    `reload` does what has to be done once before every worker re-reads its configuration. `forget` is told the number of a process
+    that has ended.
     """
 
     count: int
     run_worker: Callable[[int, int], None]
     reload: Callable[[], None]
+    forget: Callable[[int], None]
     events: EventLog
     _places: list[_Place] = field(default_factory=list)
     _stopping: bool = False
@@ -138,6 +140,7 @@ class Supervisor:
 
     def _vacate(self, number: int, place: _Place, status: int) -> None:
         young = monotonic() - place.started < _STEADY_SECONDS
+        self.forget(place.process)
         place.process = 0
         place.young_deaths = place.young_deaths + 1 if young else 0
         place.due = monotonic() + (min(2.0 ** (place.young_deaths - 1), _LONGEST_BACKOFF) if young else 0.0)

@@ -145,3 +145,10 @@ class KeyPair(Table):
 
     key: FilePath
     certificate: FilePath
+
+
+class SourceTable(Table):
+    """`[[organisation.source]]`: what every kind of source has; each kind adds its own keys. `timeout` is in seconds, for one question."""
+
+    kind: str
+    timeout: Annotated[float, seconds(30)] = 2.0

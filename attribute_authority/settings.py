@@ -7,16 +7,18 @@ What the keys mean for an operator stands in conf/authority.toml, which lists ea
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from attribute_authority.companion_settings import CompanionSettings, OrcidSettings
 from attribute_authority.domain.identifiers import Environment
 from attribute_authority.domain.query import NothingToRelease, Recipient
 from attribute_authority.errors import FaultyConfiguration, OperatorError
+from attribute_authority.organisation_settings import LimitsSettings, OrganisationSettings, SourcesSettings, WhenEnumerating
 from attribute_authority.setting_values import (
     DatabaseUrl,
     EmailAddress,
@@ -28,6 +30,7 @@ from attribute_authority.setting_values import (
     LocalisedAddress,
     Network,
     Port,
+    SourceTable,
     Table,
     WebAddress,
     integer,
@@ -183,6 +186,9 @@ class RequesterSettings(Table):
     subject_confirmation_recipient: Annotated[Recipient, Field(strict=False)] = Recipient.AUTO
     nothing_to_release: Annotated[NothingToRelease, Field(strict=False)] = NothingToRelease.BARE_ASSERTION
     default_name_qualifier: EntityIdText | None = None
+    queries_per_minute: Annotated[int, integer(0, 10_000_000)] | None = None
+    queries_per_day: Annotated[int, integer(0, 1_000_000_000)] | None = None
+    when_enumerating: Annotated[WhenEnumerating | None, Field(strict=False)] = None
 
 
 class SelfTestSettings(Table):
@@ -210,6 +216,9 @@ class Settings(Table):
     metadata: Annotated[tuple[MetadataSettings, ...], Field(strict=False)] = ()
     release: Annotated[tuple[ReleaseSettings, ...], Field(strict=False)] = ()
     requester: Annotated[tuple[RequesterSettings, ...], Field(strict=False)] = ()
+    organisation: Annotated[tuple[OrganisationSettings, ...], Field(strict=False)] = ()
+    sources: SourcesSettings = SourcesSettings()
+    limits: LimitsSettings = LimitsSettings()
     self_test: SelfTestSettings | None = None
     events: EventsSettings = EventsSettings()
     companion: CompanionSettings | None = None
@@ -218,11 +227,14 @@ class Settings(Table):
     @field_validator("requester")
     @classmethod
     def _one_table_each(cls, requesters: tuple[RequesterSettings, ...]) -> tuple[RequesterSettings, ...]:
-        names = [requester.entity_id for requester in requesters]
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise ValueError(f"only one table is expected for each, and there are more for {', '.join(sorted(twice))}")
+        _refuse_twins([requester.entity_id for requester in requesters])
         return requesters
+
+    @field_validator("organisation")
+    @classmethod
+    def _one_organisation_each(cls, organisations: tuple[OrganisationSettings, ...]) -> tuple[OrganisationSettings, ...]:
+        _refuse_twins([organisation.identity_provider for organisation in organisations])
+        return organisations
 
     @model_validator(mode="after")
     def _companion_needs_orcid(self) -> Self:
@@ -253,42 +265,102 @@ def config_path(given: Path | None, environment: Mapping[str, str] = os.environ)
     return given or Path(environment.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
 
 
-def read_settings(path: Path) -> Settings:
+@dataclass(frozen=True, slots=True)
+class ConnectorTables:
+    """The tables of connectors: `find` returns the one for a kind, None where there is none of that name; `names` are those there are."""
+
+    find: Callable[[str], type[SourceTable] | None]
+    names: tuple[str, ...]
+
+
+def read_settings(path: Path, connectors: ConnectorTables) -> Settings:
     """Read and check a configuration file.
 
     Raises OperatorError where the file cannot be read, FaultyConfiguration with every fault of its content.
     """
+    content = _read_toml(path)
+    context = {"directory": path.absolute().parent}
+    # The tables of connectors are checked first, each by its own kind, which this module does not know; what fails is left out.
+    faults = [_connector_fault(path, fault) for fault in _read_connector_tables(content, connectors, context)]
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = Settings.model_validate(content, context=context)
+    except ValidationError as error:
+        faults = [_fault(path, dict(fault), Settings) for fault in error.errors()] + faults
+        raise FaultyConfiguration(tuple(faults)) from error
+    if faults:
+        raise FaultyConfiguration(tuple(faults))
+    return settings
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OperatorError(
             f"{path}: cannot be read: {error.strerror}. Write one with `attribute-authority init`, or name it with --config"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise OperatorError(f"{path}: expected TOML in UTF-8: {error}") from error
-    try:
-        return Settings.model_validate(content, context={"directory": path.absolute().parent})
-    except ValidationError as error:
-        raise FaultyConfiguration(tuple(_fault(path, dict(fault)) for fault in error.errors())) from error
 
 
-def _fault(path: Path, fault: Mapping[str, Any]) -> str:
+def _read_connector_tables(
+    content: dict[str, Any], connectors: ConnectorTables, context: dict[str, Any]
+) -> Iterator[tuple[Mapping[str, Any], type[Table]]]:
+    """Put a checked table in the place of every connector's, and yield each fault with the kind of table that it is in."""
+    organisations = content.get("organisation")
+    for number, organisation in enumerate(organisations if isinstance(organisations, list) else ()):
+        sources = organisation.get("source") if isinstance(organisation, dict) else None
+        if not isinstance(sources, list):
+            continue
+        checked = []
+        for position, table in enumerate(sources):
+            kind = connectors.find(table["kind"]) if isinstance(table, dict) and isinstance(table.get("kind"), str) else None
+            try:
+                checked.append((kind or _AnyKind).model_validate(table, context={**context, "kinds": connectors.names}))
+            except ValidationError as error:
+                place = ("organisation", number, "source", position)
+                yield from (({**fault, "loc": (*place, *fault["loc"])}, kind or _AnyKind) for fault in error.errors())
+        organisation["source"] = checked
+
+
+class _AnyKind(SourceTable):
+    """Stands in for a kind that is not known, and says so."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @field_validator("kind")
+    @classmethod
+    def _is_unknown(cls, _kind: str, info: ValidationInfo) -> str:
+        raise ValueError(f"expected one of {', '.join((info.context or {}).get('kinds', ()))}")
+
+
+def _connector_fault(path: Path, found: tuple[Mapping[str, Any], type[Table]]) -> str:
+    fault, table = found
+    return _fault(path, fault, table)
+
+
+def _refuse_twins(names: Sequence[str]) -> None:
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"only one table is expected for each, and there are more for {', '.join(sorted(twice))}")
+
+
+def _fault(path: Path, fault: Mapping[str, Any], table: type[Table]) -> str:
     location: tuple[str | int, ...] = tuple(part for part in fault["loc"] if part != "[key]")
     if fault["type"] == "extra_forbidden":
-        return f"{path}: {_key(location)}: is not known, expected one of {', '.join(_known_keys(location))}"
+        return f"{path}: {_key(location)}: is not known, expected one of {', '.join(_known_keys(location, table))}"
     template = _EXPECTED.get(fault["type"])
     expected = fault["msg"].removeprefix("Value error, ")
     if template is not None:
         expected = template.format(**fault.get("ctx", {}))
     # Whatever stands there may hold the password of the database.
-    found = "" if location == ("database", "url") or not expected.startswith("expected") else f", found {_found(fault['input'])}"
+    found = "" if location[-1:] == ("url",) or not expected.startswith("expected") else f", found {_found(fault['input'])}"
     return f"{path}: {_key(location)}: {expected}{found}"
 
 
-def _known_keys(location: tuple[str | int, ...]) -> tuple[str, ...]:
-    table: type[Table] = Settings
+def _known_keys(location: tuple[str | int, ...], table: type[Table]) -> tuple[str, ...]:
     for name in location[:-1]:
-        if isinstance(name, str):
+        if isinstance(name, str) and name in table.model_fields:
             table = _table_in(table.model_fields[name].annotation) or table
     return tuple(table.model_fields)
 

@@ -9,22 +9,32 @@ from pathlib import Path
 from typing import Any, Final
 
 from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from attribute_authority.assembly import index_file, load_tls, make_client_keys, make_query_door, open_link_store, own_metadata, present
-from attribute_authority.errors import AuthorityError, CouldNotAsk
+from attribute_authority import __version__
+from attribute_authority.assembly import index_file, load_tls, make_client_keys, open_link_store, present
+from attribute_authority.back_channel_assembly import Doors, Foundations, open_doors
+from attribute_authority.configuration import read_configuration
+from attribute_authority.errors import AuthorityError, CouldNotAsk, OperatorError
 from attribute_authority.events import EventLog
+from attribute_authority.metrics import Metrics
+from attribute_authority.organisation_assembly import close_organisations, maintain_organisations, outages
 from attribute_authority.process import Process
 from attribute_authority.saml.metadata_index import SqliteEntityDirectory
-from attribute_authority.settings import Settings, read_settings
-from attribute_authority.web.back_channel import AttributeQueryResource, Inline, MetadataResource, OnPool, Runner, back_channel_root
+from attribute_authority.web.back_channel import AttributeQueryResource, MetadataResource, back_channel_root
 from attribute_authority.web.health import operations_root
 from attribute_authority.web.http import BoundedSite
+from attribute_authority.web.lookup.resources import lookup_root
+from attribute_authority.web.running import Aside, BoundedPool, Inline, OnPool, Runner, before_the_end
 from attribute_authority.web.tls import TlsServer
 
-_FORGETTING_SECONDS: Final = 60.0
+_UPKEEP_SECONDS: Final = 60.0
 _FORGETTING_MARGIN: Final = timedelta(seconds=1)
+_LEAVING_SECONDS: Final = 5.0
+"""How long threads may go on when every query is answered: an index in the making is finished, a server that hangs is left behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,7 @@ class Handed:
 
     config: Path
     events: EventLog
+    metrics: Metrics
     back_channel: socket.socket
     operations: socket.socket
     tls: TlsServer | None
@@ -50,59 +61,77 @@ class Worker:
         self._reactor = reactor
         self._handed = handed
         self._events = handed.events
-        self._settings = read_settings(handed.config)
+        self._settings = read_configuration(handed.config)
         self._store = open_link_store(self._settings)
         self._directory = SqliteEntityDirectory(index_file(self._settings))
+        self._foundations = Foundations(self._store, self._directory, self._events, handed.metrics)
         self._process = Process(reactor, handed.lifeline, self.reload)
-        self._load(self._settings)
+        self._aside = Aside("health", self._settings.database.timeout)
+        self._pools: list[ThreadPool] = []
+        self._source_threads = self._threads("sources", self._settings.sources.threads)
+        self._doors: Doors = open_doors(self._settings, self._foundations)
 
     def listen(self) -> None:
         """Open the doors on the sockets that were handed over."""
-        query = AttributeQueryResource(lambda: self._door, make_client_keys(self._settings), self._runner())
-        root = back_channel_root(query, MetadataResource(lambda: self._metadata))
+        client_keys, runner = make_client_keys(self._settings), self._runner()
+        query = AttributeQueryResource(lambda: self._doors.query, client_keys, runner)
+        lookup = lookup_root(lambda: self._doors.lookup, client_keys, runner)
+        root = back_channel_root(query, MetadataResource(lambda: self._doors.metadata), lookup)
         limits, tls = self._settings.back_channel, self._handed.tls
         site = BoundedSite(root, self._reactor, timeout=limits.request_timeout, max_body_bytes=limits.max_body_bytes)
         self._process.open(self._handed.back_channel, site, None if tls is None else TLSMemoryBIOFactory(tls, False, site, self._reactor))
-        health = BoundedSite(operations_root(self._reasons), self._reactor, timeout=limits.request_timeout, max_body_bytes=0)
+        operations = operations_root(self._reasons, self._degraded, self._handed.metrics.render)
+        health = BoundedSite(operations, self._reactor, timeout=limits.request_timeout, max_body_bytes=0)
         self._process.open(self._handed.operations, health)
 
     def run(self) -> None:
         """Serve until SIGTERM, or until the supervisor at the other end of the lifeline is gone."""
-        LoopingCall(self._forget).start(_FORGETTING_SECONDS, now=False)
+        LoopingCall(self._on_pool, self._keep_up).start(_UPKEEP_SECONDS, now=False)
+        before_the_end(self._reactor, self._leave, _LEAVING_SECONDS)
         self._process.run()
-        self._store.close()
 
     def reload(self) -> None:
-        """Re-read configuration, keys, release rules and metadata; what cannot be used leaves everything as it was."""
+        """Re-read configuration, keys, release rules, sources and metadata; what cannot be used leaves everything as it was."""
+        former = self._doors
         try:
-            settings = read_settings(self._handed.config)
+            settings = read_configuration(self._handed.config)
             tls = load_tls(settings)
-            self._load(settings)
+            self._doors = open_doors(settings, self._foundations)
         except AuthorityError as fault:
             self._events.fault("reload-failed", cause=fault.cause)
             return
         if self._handed.tls is not None and tls is not None:
             self._handed.tls.replace(tls)
         self._directory.reopen()
+        self._on_pool(lambda: former.guard.flush(present()))
+        # By then nothing that began with the former sources is waited for any longer.
+        self._reactor.callLater(self._settings.sources.deadline, close_organisations, former.organisations)
         self._events.operation("reloaded")
 
-    def _load(self, settings: Settings) -> None:
-        metadata = own_metadata(settings)
-        self._door = make_query_door(settings, self._store, self._store, self._directory, self._events)
-        self._metadata = metadata
-
     def _runner(self) -> Runner:
+        sources = BoundedPool(self._reactor, self._source_threads, self._settings.sources.deadline)
         if self._store.is_local:
-            return Inline()
-        pool = ThreadPool(minthreads=1, maxthreads=self._settings.database.pool_size, name="store")
-        pool.start()
-        self._reactor.addSystemEventTrigger("during", "shutdown", pool.stop)
-        return OnPool(self._reactor, pool, 2 * self._settings.database.timeout)
+            return Inline(sources)
+        store = self._threads("store", self._settings.database.pool_size)
+        return OnPool(BoundedPool(self._reactor, store, 2 * self._settings.database.timeout), sources)
+
+    def _threads(self, name: str, count: int) -> ThreadPool:
+        pool = ThreadPool(minthreads=0, maxthreads=count, name=name)
+        self._reactor.callWhenRunning(pool.start)
+        self._pools.append(pool)
+        return pool
+
+    def _leave(self) -> None:
+        self._doors.guard.flush(present())
+        for pool in self._pools:
+            pool.stop()
+        close_organisations(self._doors.organisations)
+        self._store.close()
 
     def _reasons(self) -> Sequence[str]:
         reasons = []
         questions: dict[str, Callable[[], object]] = {
-            "database": self._store.ping,
+            "database": lambda: self._aside.ask(self._store.ping),
             "metadata": lambda: self._directory.find_entity("", present()),
         }
         for name, question in questions.items():
@@ -112,17 +141,36 @@ class Worker:
                 reasons.append(f"{name}: cannot be reached")
         return reasons
 
-    def _forget(self) -> None:
-        try:
-            self._store.forget_expired(present() - _FORGETTING_MARGIN)
-        except CouldNotAsk as failure:
-            self._events.fault("forgetting-failed", cause=failure.cause)
+    def _degraded(self) -> Sequence[str]:
+        return self._aside.ask(lambda: outages(self._doors.organisations, self._store))
+
+    def _on_pool(self, work: Callable[[], None]) -> Any:
+        done = deferToThreadPool(self._reactor, self._source_threads, work)
+        done.addErrback(self._failed)
+        return done
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CouldNotAsk) is not None:
+            self._events.fault("upkeep-failed", cause=str(failure.value))
+        else:
+            self._events.fault("defect", traceback=failure.getTraceback())
+
+    def _keep_up(self) -> None:
+        now = present()
+        self._store.forget_expired(now - _FORGETTING_MARGIN)
+        self._store.forget_expired_attempts(now - _FORGETTING_MARGIN)
+        self._doors.guard.flush(now)
+        maintain_organisations(self._doors.organisations, self._store)
 
 
 def run_worker(handed: Handed) -> None:
     """Run one worker in the present process until it is told to stop."""
     from twisted.internet import reactor  # a reactor may not be carried over a fork
 
+    try:
+        handed.metrics.worker_started(__version__)
+    except OSError as error:
+        raise OperatorError(f"the metrics cannot be written: {error.strerror}") from error
     worker = Worker(reactor, handed)
     worker.listen()
     # What is loaded by now stays for good; a collection need not look through it again, nor touch pages that the fork shares.

@@ -1,9 +1,64 @@
 """Connectors: everything that talks to somebody else's system.
 
-A connector may import the service's ports, domain and errors, and nothing else of it.
+A connector may import the service's ports, domain, errors and the kinds of value in the configuration, and nothing else of it.
+A kind of connector is a file here and a line in the CATALOGUE, or an entry point of the group `attribute_authority.connectors`
+in another distribution; it is loaded when a configuration names it.
 """
 
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Final, Generic, TypeVar
 
-CATALOGUE: Final[dict[str, type[object]]] = {}
-"""Every connector that ships with the service: the `kind` of the configuration, and the class that answers to it."""
+from attribute_authority.domain.identifiers import EntityId, Environment
+from attribute_authority.ports import Clock, IdentifierSource, PairwiseIndex
+from attribute_authority.setting_values import SourceTable
+
+ENTRY_POINTS: Final = "attribute_authority.connectors"
+
+CATALOGUE: Final = {
+    "computed-id": "connectors.shibboleth_ids:COMPUTED_ID",
+    "stored-id": "connectors.stored_ids:STORED_ID",
+    "ldap": "connectors.ldap:LDAP",
+}
+"""Every kind that ships with the service: the `kind` of the configuration, and where its `SourceKind` stands."""
+
+Settings = TypeVar("Settings", bound=SourceTable)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a source is given besides its own table: whose it is, whose iDs count, the index for computed identifiers, the clock."""
+
+    home_organisation: EntityId
+    environment: Environment
+    index: PairwiseIndex
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind(Generic[Settings]):
+    """A kind of source: the table that configures it, and what opens one, which reads its secrets and asks nobody yet.
+
+    `open` raises OperatorError, naming the file or key, where what is configured cannot be used.
+    """
+
+    settings: type[Settings]
+    open: Callable[[Settings, Surroundings], IdentifierSource]
+
+
+def find_kind(name: str) -> SourceKind[Any] | None:
+    """Return a kind of source by its name in the configuration, None where there is none of that name."""
+    place = CATALOGUE.get(name)
+    if place is not None:
+        module, _, attribute = place.partition(":")
+        found = getattr(import_module(module), attribute)
+    else:
+        found = next((point.load() for point in entry_points(group=ENTRY_POINTS, name=name)), None)
+    return found if isinstance(found, SourceKind) else None
+
+
+def kind_names() -> tuple[str, ...]:
+    """Return the names of every kind that can be configured."""
+    return (*CATALOGUE, *sorted({point.name for point in entry_points(group=ENTRY_POINTS)} - set(CATALOGUE)))

@@ -2,8 +2,6 @@
 
 import io
 import socket
-import time
-from collections.abc import Callable
 from functools import partial
 from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any, Final
@@ -14,33 +12,17 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 
+from connectors._deadline import Deadline
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 ANSWER_LIMIT: Final = 65_536
 """Octets of body that an answer may have by default."""
 
-Monotonic = Callable[[], float]
-"""Returns seconds that never go backwards."""
-
 
 class AnswerTooLarge(requests.RequestException):
     """The body of an answer is larger than what is read of it."""
-
-
-class Deadline:
-    """An instant by which everything must be over."""
-
-    def __init__(self, seconds: float, monotonic: Monotonic = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._at = monotonic() + seconds
-
-    def remaining(self) -> float:
-        """Return the seconds that are left, more than 0. Raises TimeoutError where none are."""
-        left = self._at - self._monotonic()
-        if left <= 0:
-            raise TimeoutError("the deadline has passed")
-        return left
 
 
 def bind(session: requests.Session, timeout: float, limit: int = ANSWER_LIMIT) -> None:

@@ -6,18 +6,21 @@ from tempfile import TemporaryDirectory
 import click
 
 from attribute_authority.assembly import present
-from attribute_authority.checking import check_all, gather, index_metadata
+from attribute_authority.checking import check_all, check_sources, gather, index_metadata
+from attribute_authority.configuration import read_configuration
 from attribute_authority.saml.metadata_index import SqliteEntityDirectory
-from attribute_authority.settings import Settings, read_settings
+from attribute_authority.settings import Settings
 
 
 @click.command()
 @click.pass_context
 def check(context: click.Context, /) -> None:
-    """Validate configuration, keys, database and metadata; print every fault."""
+    """Validate configuration, keys, database, metadata and sources; print every fault."""
     config: Path = context.obj
-    settings = read_settings(config)
+    settings = read_configuration(config)
     faults = (*check_all(settings), *gather(("metadata", lambda: _check_metadata(settings))))
+    # Only here: a source that is away is no reason not to start.
+    faults = tuple(dict.fromkeys((*faults, *check_sources(settings))))
     for fault in faults:
         click.echo(f"{config}: {fault}", err=True)
     if faults:
@@ -41,7 +44,9 @@ def _release_warnings(settings: Settings, index: Path) -> list[str]:
     for number, rule in enumerate(settings.release):
         for requester in rule.requesters or ():
             if directory.find_entity(requester, present()) is None:
-                warnings.append(f"release[{number + 1}].requesters: {requester} is not in valid metadata: its queries will be denied")
+                warnings.append(
+                    f"release[{number + 1}].requesters: {requester} is not in valid metadata: it can ask by a token of `client add` alone"
+                )
     directory.reopen()
     return warnings
 

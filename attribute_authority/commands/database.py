@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from attribute_authority.settings import read_settings
+from attribute_authority.configuration import read_configuration
 from attribute_authority.storage.upgrading import upgrade
 
 
@@ -17,5 +17,5 @@ def database() -> None:
 @click.pass_obj
 def upgrade_database(config: Path, /) -> None:
     """Apply the migrations that are not applied yet."""
-    applied = upgrade(read_settings(config).database.url)
+    applied = upgrade(read_configuration(config).database.url)
     click.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import click
 
 from attribute_authority.assembly import present
+from attribute_authority.configuration import read_configuration
 from attribute_authority.domain.identifiers import parse_entity_id
 from attribute_authority.errors import InvalidIdentifier, OperatorError
 from attribute_authority.keys import make_key
 from attribute_authority.saml.requester_metadata import write_requester_metadata
 from attribute_authority.setting_values import parse_web_address
-from attribute_authority.settings import read_settings
 from attribute_authority.storage.upgrading import upgrade
 
 _CONFIG: Final = "authority.toml"
@@ -61,7 +61,7 @@ def make_authority(directory: Path, entity_id: str, base_url: str) -> Path:
             _write(directory / name, file)
     except OSError as error:
         raise OperatorError(f"{directory}: cannot be written: {error.strerror}") from error
-    upgrade(read_settings(directory / _CONFIG).database.url)
+    upgrade(read_configuration(directory / _CONFIG).database.url)
     return directory / _CONFIG
 
 

@@ -15,11 +15,12 @@ from attribute_authority.checking import refuse_old_database
 from attribute_authority.commands.link_import import Tally, dry_run, import_rows
 from attribute_authority.commands.link_table import COLUMNS, Row, read_rows, write_object, write_row
 from attribute_authority.commands.options import TEXT, identifier_options, read_identifiers
+from attribute_authority.configuration import read_configuration
 from attribute_authority.domain.identifiers import OrcidId, parse_entity_id
 from attribute_authority.domain.link import Link, LinkSource, NewLink
 from attribute_authority.errors import CouldNotAsk, OperatorError
 from attribute_authority.ports import LinkStore
-from attribute_authority.settings import Settings, read_settings
+from attribute_authority.settings import Settings
 from attribute_authority.storage.sql import SqlStore
 
 _Thing = TypeVar("_Thing")
@@ -39,7 +40,7 @@ def link() -> None:
 @click.pass_obj
 def add_link(config: Path, /, orcid: str, idp: str, ids: tuple[str, ...], only_check: bool, **qualifiers: str | None) -> None:
     """Store a link by hand; the person is known by every --id that is given."""
-    settings = read_settings(config)
+    settings = read_configuration(config)
     environment = settings.authority.environment
     identifiers = read_identifiers(ids, qualifiers["name_qualifier"] or idp, qualifiers["sp_name_qualifier"])
     new = NewLink(parse_entity_id(idp), identifiers, OrcidId.parse(orcid, environment), environment, LinkSource.MANUAL, present())
@@ -59,7 +60,7 @@ def add_link(config: Path, /, orcid: str, idp: str, ids: tuple[str, ...], only_c
 @click.pass_obj
 def list_links(config: Path, /, withdrawn: bool, form: str) -> None:
     """List links, oldest first."""
-    _write(_store(read_settings(config)).find_links(withdrawn=withdrawn), form)
+    _write(_store(read_configuration(config)).find_links(withdrawn=withdrawn), form)
 
 
 @link.command("show")
@@ -69,7 +70,7 @@ def list_links(config: Path, /, withdrawn: bool, form: str) -> None:
 @click.pass_obj
 def show_link(config: Path, /, ids: str | None, orcid: str | None, form: str, **qualifiers: str | None) -> None:
     """Show every link of a person or an iD, withdrawn ones too."""
-    _write(_selected(read_settings(config), ids, orcid, qualifiers, withdrawn=True), form)
+    _write(_selected(read_configuration(config), ids, orcid, qualifiers, withdrawn=True), form)
 
 
 @link.command("remove")
@@ -79,7 +80,7 @@ def show_link(config: Path, /, ids: str | None, orcid: str | None, form: str, **
 @click.pass_obj
 def remove_link(config: Path, /, ids: str | None, orcid: str | None, only_check: bool, **qualifiers: str | None) -> None:
     """Withdraw the links of a person or an iD: from now on they are released to nobody."""
-    settings = read_settings(config)
+    settings = read_configuration(config)
     store = _store(settings)
     for found in _selected(settings, ids, orcid, qualifiers, withdrawn=False):
         if not only_check:
@@ -93,7 +94,7 @@ def remove_link(config: Path, /, ids: str | None, orcid: str | None, only_check:
 @click.pass_context
 def import_links(context: click.Context, /, file: Path, only_check: bool) -> None:
     """Import links from CSV, with the columns of `link export`; rows that cannot be stored are named and left out."""
-    settings = read_settings(context.obj)
+    settings = read_configuration(context.obj)
     store, tally = _store(settings), Tally()
     take: Callable[[LinkStore, Iterable[Row], Tally], None] = dry_run if only_check else import_rows
     done = f"{'would be ' if only_check else ''}linked"
@@ -116,7 +117,7 @@ def import_links(context: click.Context, /, file: Path, only_check: bool) -> Non
 @click.pass_obj
 def export_links(config: Path, /, withdrawn: bool, form: str) -> None:
     """Write every link to standard output, as CSV that `link import` reads, or as lines of JSON."""
-    store = _store(read_settings(config))
+    store = _store(read_configuration(config))
     links = store.find_links(withdrawn=withdrawn)
     if isinstance(sys.stdout, TextIOWrapper):
         # `link import` reads UTF-8, whatever the locale is here.

@@ -6,6 +6,7 @@ provider, a persistent identifier NQ!SPNQ!VALUE.
 
 import csv
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -49,7 +50,7 @@ def write_object(link: Link) -> dict[str, object]:
         "subject": link.subject_id,
         "orcid": link.orcid.uri(link.environment),
         "idp": link.home_organisation,
-        "identifiers": [str(identifier) for identifier in link.identifiers],
+        "identifiers": [f"{identifier.kind}={_cell(identifier)}" for identifier in link.identifiers],
         "environment": link.environment.value,
         "source": link.source.value,
         "linked_at": _instant(link.linked_at),
@@ -133,7 +134,9 @@ def _read_instant(text: str, now: datetime) -> datetime:
 
 
 def _cell(identifier: Identifier) -> str:
-    return str(identifier).removeprefix(f"{identifier.kind}=")
+    # As the home organisation writes it, so that an import can still compute from it what the home organisation does.
+    spelt = replace(identifier, value=identifier.spelling or identifier.value)
+    return str(spelt).removeprefix(f"{identifier.kind}=")
 
 
 def _instant(moment: datetime) -> str:

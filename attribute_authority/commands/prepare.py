@@ -12,16 +12,17 @@ import click
 
 from attribute_authority.assembly import index_file
 from attribute_authority.checking import check_all, gather, index_metadata
+from attribute_authority.configuration import read_configuration
 from attribute_authority.errors import FaultyConfiguration, OperatorError
 from attribute_authority.saml.metadata_index import IndexReport
-from attribute_authority.settings import Settings, read_settings
+from attribute_authority.settings import Settings
 
 
 @click.command(hidden=True)
 @click.pass_obj
 def prepare(config: Path, /) -> None:
     """Check, build the metadata index, and report as JSON."""
-    settings = read_settings(config)
+    settings = read_configuration(config)
     reports: list[IndexReport] = []
     faults = check_all(settings)
     # Workers that start later read the index too: it may not be ahead of a configuration that stays in force.

@@ -13,10 +13,11 @@ from cryptography.x509 import load_pem_x509_certificate
 from attribute_authority.assembly import new_saml_id, present, read_file
 from attribute_authority.commands.naming import name_id_of
 from attribute_authority.commands.options import TEXT, identifier_options, read_identifiers
+from attribute_authority.configuration import read_configuration
 from attribute_authority.errors import AuthorityError, CouldNotAsk, OperatorError
 from attribute_authority.saml.asking import Heard, Question, read_response, write_query
 from attribute_authority.saml.namespaces import SOAP_ACTION, STATUS_SUCCESS
-from attribute_authority.settings import Settings, read_settings
+from attribute_authority.settings import Settings
 
 _TIMEOUT_SECONDS: Final = 20
 
@@ -45,7 +46,7 @@ def query(
     context: click.Context, /, *, ids: str, url: str | None, ca: Path | None, unsigned: bool, show_xml: bool, **given: str | Path | None
 ) -> None:
     """Send an AttributeQuery to URL, by default our own, and print what came back."""
-    settings = read_settings(context.obj)
+    settings = read_configuration(context.obj)
     requester = _requester(settings, given)
     sp_name_qualifier = str(given["sp_name_qualifier"] or requester.entity_id)
     identifier = read_identifiers((ids,), _text(given["name_qualifier"]), sp_name_qualifier)[0]

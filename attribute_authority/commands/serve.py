@@ -6,16 +6,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from attribute_authority.assembly import load_tls
 from attribute_authority.companion_settings import CompanionSettings
-from attribute_authority.errors import FaultyConfiguration
+from attribute_authority.configuration import read_configuration
+from attribute_authority.errors import FaultyConfiguration, OperatorError
 from attribute_authority.events import EventLog
+from attribute_authority.metrics import Metrics, forget_process, open_metrics, prepare_metrics
 from attribute_authority.serving import Address, Supervisor, bind, listening_url
-from attribute_authority.settings import Settings, read_settings
+from attribute_authority.settings import Settings
 from attribute_authority.worker import Handed, run_worker
 
 
@@ -29,30 +32,45 @@ from attribute_authority.worker import Handed, run_worker
 @click.pass_obj
 def serve(config: Path, /, workers: int | None) -> None:
     """Run the authority until SIGTERM; SIGHUP re-reads configuration, keys, release rules and metadata."""
-    settings, events = read_settings(config), EventLog()
+    settings, events = read_configuration(config), EventLog()
     prepare_in_child(config, events)
     count = workers or os.cpu_count() or 1
     tls = load_tls(settings)
     back_channel = bind(Address(settings.back_channel.host, settings.back_channel.port), count)
     operations = bind(Address(settings.operations.host, settings.operations.port), count)
     pages = _bind_pages(settings.companion)
+    # Not before: an authority that runs already, on these ports, would lose its numbers.
+    metrics, directory = _open_metrics(settings)
     _announce(settings, back_channel[0], operations[0], pages, events)
 
     def run(number: int, lifeline: int) -> None:
         if number >= count:
             _run_pages(config, events, pages[number - count], lifeline)
         else:
-            run_worker(Handed(config, events, back_channel[number], operations[number], tls, lifeline))
+            run_worker(Handed(config, events, metrics, back_channel[number], operations[number], tls, lifeline))
 
     def reload() -> None:
         prepare_in_child(config, events)
         # A worker that has to be replaced later starts from what the supervisor has.
-        renewed = load_tls(read_settings(config))
+        renewed = load_tls(read_configuration(config))
         if tls is not None and renewed is not None:
             tls.replace(renewed)
 
-    Supervisor(count + len(pages), run, reload, events).run()
+    def forget(process: int) -> None:
+        with suppress(OSError):
+            forget_process(directory, process)
+
+    Supervisor(count + len(pages), run, reload, forget, events).run()
     events.operation("stopped")
+
+
+def _open_metrics(settings: Settings) -> tuple[Metrics, Path]:
+    directory = settings.authority.state_directory / "metrics"
+    try:
+        prepare_metrics(directory)
+        return open_metrics(directory), directory
+    except OSError as error:
+        raise OperatorError(f"{directory} cannot be written: {error.strerror}") from error
 
 
 def prepare_in_child(config: Path, events: EventLog) -> None:

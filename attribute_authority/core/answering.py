@@ -1,98 +1,57 @@
-"""Answering one attribute query: who is meant, is there an iD, may this requester have it, was it asked for?
-
-Every step runs for every query, so that unknown, unlinked and withheld take the same way and look the same outside.
-The decision keeps the reasons; `explain` and the event show them, the requester never sees them.
-"""
+"""Answering one attribute query: what it asks about, and what of the decision it is told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
+from datetime import datetime
 
+from attribute_authority.core.deciding import Deciding, Decision, Outcome, Question, Unresolved
 from attribute_authority.core.resolving import candidate_identifiers
-from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
-from attribute_authority.domain.link import KnownSubject
+from attribute_authority.domain.identifiers import EntityId, Environment, OrcidId
 from attribute_authority.domain.query import Answer, AttributeDesignator, AttributeQuery, RequesterProfile
-from attribute_authority.domain.release import EDU_PERSON_ORCID, ReleaseRule, allowing_rule, may_ask
+from attribute_authority.domain.release import EDU_PERSON_ORCID, may_ask
 from attribute_authority.errors import Denied, InvalidIdentifier
-from attribute_authority.ports import SubjectFinder
 
 _DEFAULT_PROFILE = RequesterProfile()
-
-
-class Outcome(StrEnum):
-    """Why an answer holds what it holds; for our own eyes."""
-
-    RELEASED = "released"
-    NOT_AN_IDENTIFIER = "not-an-identifier"
-    UNKNOWN = "unknown"
-    UNLINKED = "unlinked"
-    WITHHELD = "withheld"
-    NOT_REQUESTED = "not-requested"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was found and decided: `matched` of the `candidates`, the subject, and the index of the rule that allows."""
-
-    outcome: Outcome
-    candidates: tuple[Identifier, ...]
-    matched: Identifier | None
-    subject: KnownSubject | None
-    rule: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
     """Decides and answers; `profiles` holds what is configured for single requesters."""
 
-    subjects: SubjectFinder
-    rules: Sequence[ReleaseRule]
-    environment: Environment
+    deciding: Deciding
     profiles: Mapping[EntityId, RequesterProfile]
 
     def profile(self, requester: EntityId) -> RequesterProfile:
         """Return what is configured for the requester, or the defaults."""
         return self.profiles.get(requester, _DEFAULT_PROFILE)
 
-    def decide(self, query: AttributeQuery) -> Decision:
-        """Find the person and decide on release.
+    def begin(self, query: AttributeQuery, now: datetime) -> Decision | Unresolved:
+        """Find the person in the store and decide on release.
 
         Raises Denied for an entity that is no requester, and for a foreign SPNameQualifier; CouldNotAsk when the store is away.
         """
-        if not may_ask(self.rules, query.requester):
+        if not may_ask(self.deciding.rules, query.requester):
             raise Denied(f"{query.requester.entity_id} has no role that queries, and no release rule names it")
         profile = self.profile(query.requester.entity_id)
         candidates = candidate_identifiers(query.name_id, query.requester, profile.default_name_qualifier)
-        matched, subject = self._find(candidates)
-        rule = None if subject is None else allowing_rule(self.rules, query.requester, subject.home_organisation)
-        outcome = self._outcome(query, candidates, subject, rule)
-        return Decision(outcome, candidates, matched, subject, rule)
+        begun = self.deciding.begin(Question(query.requester, candidates), now)
+        return begun if isinstance(begun, Unresolved) else self._narrow(query, begun)
+
+    def finish(self, query: AttributeQuery, unresolved: Unresolved) -> Decision:
+        """Ask the home organisation's sources, and decide. Raises SourceUnavailable, CouldNotAsk."""
+        return self._narrow(query, self.deciding.finish(unresolved))
 
     def answer(self, query: AttributeQuery, decision: Decision) -> Answer:
         """Put the decision into what the requester is told."""
-        orcid = decision.subject.orcid if decision.subject is not None and decision.outcome is Outcome.RELEASED else None
-        values = () if orcid is None else (orcid.uri(self.environment),)
+        orcid = decision.orcid
+        values = () if orcid is None else (orcid.uri(self.deciding.environment),)
         return Answer(query.message_id, query.requester.entity_id, query.name_id, values)
 
-    def _find(self, candidates: tuple[Identifier, ...]) -> tuple[Identifier | None, KnownSubject | None]:
-        for candidate in candidates:
-            subject = self.subjects.find_subject(candidate, self.environment)
-            if subject is not None:
-                return candidate, subject
-        return None, None
-
-    def _outcome(
-        self, query: AttributeQuery, candidates: tuple[Identifier, ...], subject: KnownSubject | None, rule: int | None
-    ) -> Outcome:
-        if not candidates:
-            return Outcome.NOT_AN_IDENTIFIER
-        if subject is None:
-            return Outcome.UNKNOWN
-        if subject.orcid is None:
-            return Outcome.UNLINKED
-        if rule is None:
-            return Outcome.WITHHELD
-        return Outcome.RELEASED if _is_requested(subject.orcid, query.designators, self.environment) else Outcome.NOT_REQUESTED
+    def _narrow(self, query: AttributeQuery, decision: Decision) -> Decision:
+        orcid = decision.orcid
+        if orcid is None or _is_requested(orcid, query.designators, self.deciding.environment):
+            return decision
+        return replace(decision, outcome=Outcome.NOT_REQUESTED)
 
 
 def _is_requested(orcid: OrcidId, designators: Sequence[AttributeDesignator], environment: Environment) -> bool:

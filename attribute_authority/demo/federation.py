@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Final
 
 from attribute_authority.assembly import new_saml_id, own_metadata, present
+from attribute_authority.configuration import read_configuration
 from attribute_authority.demo.asking_service import AskingService, Authority
 from attribute_authority.demo.authority import AuthorityPorts, Surroundings, serving, write_authority
 from attribute_authority.demo.discovery import Discovery
@@ -38,7 +39,6 @@ from attribute_authority.keys import FreshKey, make_key
 from attribute_authority.saml.metadata_index import MemoryEntityDirectory
 from attribute_authority.saml.metadata_reader import read_metadata
 from attribute_authority.saml.sign_in import OwnRole, SignIn
-from attribute_authority.settings import read_settings
 
 CLIENT_ID: Final = "APP-DEMONSTRATION"
 _RSA_BITS: Final = 2048
@@ -130,7 +130,7 @@ def _start(stack: ExitStack, directory: Path, circumstances: _Circumstances) -> 
     config = write_authority(directory / "authority", ports, around)
     registry = RegistrySimulator(registry_url, {CLIENT_ID: client}, RECORDS, present)
     stack.enter_context(serve(registry, sites.registry))
-    _serve_saml(stack, sites, organisations, (write_service_provider(service), own_metadata(read_settings(config))))
+    _serve_saml(stack, sites, organisations, (write_service_provider(service), own_metadata(read_configuration(config))))
     parts = _service_parts(service, organisations, config, discovery_url, ports)
     stack.enter_context(serve(ServiceProvider(parts), sites.service))
     stack.enter_context(serving(config, ports))
@@ -208,4 +208,4 @@ def _refuse(warning: str) -> None:
 
 def _authority(config: Path) -> Authority:
     keys = config.parent / "keys"
-    return Authority(read_settings(config).attribute_query_url, (keys / "signing.crt").read_bytes(), keys / "tls.crt")
+    return Authority(read_configuration(config).attribute_query_url, (keys / "signing.crt").read_bytes(), keys / "tls.crt")

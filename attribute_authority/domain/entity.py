@@ -9,11 +9,12 @@ from attribute_authority.domain.identifiers import EntityId
 
 
 class Role(StrEnum):
-    """The roles of an entity that matter here."""
+    """The roles of an entity that matter here; the last is no role of metadata, but that of a client which an operator has registered."""
 
     SERVICE_PROVIDER = "service-provider"
     ATTRIBUTE_QUERIER = "attribute-querier"
     IDENTITY_PROVIDER = "identity-provider"
+    LOOKUP_CLIENT = "lookup-client"
 
 
 @dataclass(frozen=True, slots=True)

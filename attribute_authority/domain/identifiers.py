@@ -5,7 +5,7 @@ Canonical form is decided here alone: ePPN, eduPersonUniqueId, subject-id and pa
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
@@ -62,12 +62,15 @@ class Identifier:
     `name_qualifier` is the identity provider that issued a persistent identifier.
     `sp_name_qualifier` is the service provider or affiliation that a persistent or pairwise identifier was issued for.
     Both are None for kinds that are the same towards everybody.
+    `spelling` is how the home organisation wrote the value, where that is not the canonical form: what it computes from the value
+    depends on every letter. It makes no difference to which identifier this is.
     """
 
     kind: IdentifierKind
     value: str
     name_qualifier: EntityId | None = None
     sp_name_qualifier: EntityId | None = None
+    spelling: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """Write the identifier as `parse_identifier_text` reads it: KIND=VALUE, KIND=NQ!SPNQ!VALUE where qualified."""
@@ -76,6 +79,11 @@ class Identifier:
         if self.sp_name_qualifier is not None:
             return f"{self.kind}={self.sp_name_qualifier}!{self.value}"
         return f"{self.kind}={self.value}"
+
+
+def shape_of(kind: IdentifierKind) -> tuple[re.Pattern[str], str]:
+    """Return what the values of a kind match as a whole, and the same in words; none is longer than MAX_IDENTIFIER_LENGTH."""
+    return _SHAPES[kind]
 
 
 def parse_identifier(
@@ -101,7 +109,8 @@ def parse_identifier(
     if name_qualifier is not None or (sp_name_qualifier is not None and kind is not IdentifierKind.PAIRWISE_ID):
         raise InvalidIdentifier(f"{kind} takes no such qualifier")
     audience = None if sp_name_qualifier is None else parse_entity_id(sp_name_qualifier)
-    return Identifier(kind, text.lower(), None, audience)
+    canonical = text.lower()
+    return Identifier(kind, canonical, None, audience, None if canonical == text else text)
 
 
 def parse_identifier_text(text: str) -> Identifier:

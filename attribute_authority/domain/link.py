@@ -17,9 +17,12 @@ class LinkSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownSubject:
-    """What the store knows of an asked identifier: the person, and the iD if one is linked and not withdrawn."""
+    """What is known of an asked identifier: the person, and the iD if one is linked and not withdrawn.
 
-    subject_id: int
+    `subject_id` is None for somebody whom only a directory of the home organisation knows.
+    """
+
+    subject_id: int | None
     home_organisation: EntityId
     orcid: OrcidId | None
 

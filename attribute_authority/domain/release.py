@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from attribute_authority.domain.entity import AttributeName, Entity
+from attribute_authority.domain.entity import AttributeName, Entity, Role
 from attribute_authority.domain.identifiers import EntityId
 
 EDU_PERSON_ORCID = AttributeName("urn:oid:1.3.6.1.4.1.5923.1.1.1.16", "urn:oasis:names:tc:SAML:2.0:attrname-format:uri")
@@ -41,16 +41,16 @@ class ReleaseRule:
 
 
 def may_ask(rules: Sequence[ReleaseRule], requester: Entity) -> bool:
-    """Whether the entity is a requester at all: it has a querying role, or is an identity provider that a rule names."""
+    """Whether the entity is a requester at all: it has a querying role, or is named by a rule."""
     return requester.is_requester or any(rule.names(requester) for rule in rules)
 
 
 def allowing_rule(rules: Sequence[ReleaseRule], requester: Entity, home_organisation: EntityId) -> int | None:
     """Return the index of the first rule that allows the release, or None.
 
-    An entity without a querying role, an identity provider, is allowed by a rule that names it, and only for its own people.
+    An entity without a querying role is allowed by a rule that names it alone; an identity provider also only for its own people.
     """
-    if not requester.is_requester and home_organisation != requester.entity_id:
+    if not requester.is_requester and Role.LOOKUP_CLIENT not in requester.roles and home_organisation != requester.entity_id:
         return None
     for index, rule in enumerate(rules):
         if rule.unmet(requester, home_organisation):

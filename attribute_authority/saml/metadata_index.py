@@ -4,6 +4,7 @@ It keeps tens of thousands of entities out of the workers' memory. Instants are 
 which nobody renewed stops to trust what has expired in it.
 """
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from attribute_authority.domain.entity import AttributeName, Entity, Role, Scope
@@ -26,16 +27,22 @@ from attribute_authority.saml.metadata_reader import Affiliation
 if TYPE_CHECKING:
     from attribute_authority.ports import EntityDirectory
 
-_FORMAT = 2
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+_FORMAT = 3
 _SCHEMA = f"""
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA user_version = {_FORMAT};
 CREATE TABLE entity (entity_id TEXT PRIMARY KEY, record TEXT NOT NULL, affiliations TEXT NOT NULL DEFAULT '{{}}');
+CREATE TABLE querying_key (digest BLOB, entity_id TEXT, PRIMARY KEY (digest, entity_id)) WITHOUT ROWID;
 """
 _ADD_ENTITY = "INSERT OR IGNORE INTO entity (entity_id, record) VALUES (?, ?)"
 _SET_AFFILIATIONS = "UPDATE entity SET affiliations = ? WHERE entity_id = ?"
 _FIND_ENTITY = "SELECT record, affiliations FROM entity WHERE entity_id = ?"
+_ADD_KEY = "INSERT OR IGNORE INTO querying_key (digest, entity_id) VALUES (?, ?)"
+_FIND_BY_KEY = "SELECT entity_id FROM querying_key WHERE digest = ? ORDER BY entity_id"
 _WRITE_JSON = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -54,11 +61,20 @@ class MemoryEntityDirectory:
         self._entities: dict[str, Entity] = {}
         for entity in entities:
             self._entities.setdefault(entity.entity_id, entity)
+        self._bearers: dict[bytes, set[str]] = {}
+        for name, entity in self._entities.items():
+            for key in entity.querying_keys:
+                self._bearers.setdefault(key, set()).add(name)
 
     def find_entity(self, entity_id: str, now: datetime) -> Entity | None:
         """Return the entity, or None where it is unknown or expired."""
         entity = self._entities.get(entity_id)
         return entity if entity is not None and _is_valid(entity.valid_until, now) else None
+
+    def find_entities_by_key(self, public_key: bytes, now: datetime) -> tuple[Entity, ...]:
+        """Return every entity, not expired, that has the key among its `querying_keys`, by entityID."""
+        found = (self.find_entity(name, now) for name in sorted(self._bearers.get(public_key, ())))
+        return tuple(entity for entity in found if entity is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,48 +92,69 @@ class SqliteEntityDirectory:
         self._path = path
         self._capacity = kept_entities
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._bearers: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
         self._connection: sqlite3.Connection | None = None
         self._lock = Lock()
 
     def find_entity(self, entity_id: str, now: datetime) -> Entity | None:
         """Return the entity, or None where it is unknown or expired. Raises CouldNotAsk where the index cannot be read."""
         with self._lock:
-            kept = self._kept.get(entity_id)
-            if kept is not None and _is_valid(kept.fresh_until, now):
-                self._kept.move_to_end(entity_id)
-                return kept.entity
-            return self._look_up(entity_id, now)
+            return self._find(entity_id, now)
+
+    def find_entities_by_key(self, public_key: bytes, now: datetime) -> tuple[Entity, ...]:
+        """Return every entity, not expired, that has the key among its `querying_keys`, by entityID. Raises CouldNotAsk."""
+        digest = hashlib.sha256(public_key).digest()
+        with self._lock:
+            names = self._bearers.get(digest) or self._look_up_bearers(digest)
+            found = [self._find(name, now) for name in names]
+        return tuple(entity for entity in found if entity is not None and public_key in entity.querying_keys)
 
     def reopen(self) -> None:
         """Forget everything; the next question opens the file that then has the index's name."""
         with self._lock:
             self._kept.clear()
+            self._bearers.clear()
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
 
+    def _find(self, entity_id: str, now: datetime) -> Entity | None:
+        kept = self._kept.get(entity_id)
+        if kept is not None and _is_valid(kept.fresh_until, now):
+            self._kept.move_to_end(entity_id)
+            return kept.entity
+        return self._look_up(entity_id, now)
+
+    def _look_up_bearers(self, digest: bytes) -> tuple[str, ...]:
+        rows = self._read(_FIND_BY_KEY, digest)
+        names = tuple(name for (name,) in rows)
+        if names:
+            # Only keys that are known: strangers, who may come with any number of keys, push nobody out.
+            _keep(self._bearers, digest, names, self._capacity)
+        return names
+
     def _look_up(self, entity_id: str, now: datetime) -> Entity | None:
         self._kept.pop(entity_id, None)
         try:
-            connection = self._connection or self._open()
-            row = connection.execute(_FIND_ENTITY, (entity_id,)).fetchone()
+            rows = self._read(_FIND_ENTITY, entity_id)
         except UnicodeEncodeError:
             # A lone surrogate is a character that no document can hold.
             return None
-        except sqlite3.Error as error:
-            raise CouldNotAsk(f"the metadata index {self._path} cannot be read: {error}") from error
-        if row is None:
+        if not rows:
             return None
-        kept = _decode(EntityId(entity_id), json.loads(row[0]), json.loads(row[1]), now)
+        record, affiliations = rows[0]
+        kept = _decode(EntityId(entity_id), json.loads(record), json.loads(affiliations), now)
         if not _is_valid(kept.entity.valid_until, now):
             return None
-        self._keep(kept)
+        _keep(self._kept, entity_id, kept, self._capacity)
         return kept.entity
 
-    def _keep(self, kept: _Kept) -> None:
-        self._kept[kept.entity.entity_id] = kept
-        if len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
+    def _read(self, statement: str, parameter: str | bytes) -> list[tuple[str, ...]]:
+        try:
+            connection = self._connection or self._open()
+            return connection.execute(statement, (parameter,)).fetchall()
+        except sqlite3.Error as error:
+            raise CouldNotAsk(f"the metadata index {self._path} cannot be read: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
         # `immutable` spares all locking: the file is never changed, only ever replaced by another one of that name.
@@ -151,6 +188,9 @@ class IndexWriter:
         """Add an entity; False where one with this entityID is there already, which then stays. Raises OperatorError."""
         try:
             added = self._connection.execute(_ADD_ENTITY, (entity.entity_id, _encode(entity))).rowcount == 1
+            if added:
+                keys = ((hashlib.sha256(key).digest(), entity.entity_id) for key in entity.querying_keys)
+                self._connection.executemany(_ADD_KEY, keys)
         except sqlite3.Error as error:
             raise self._fault(error) from error
         self._count += added
@@ -209,6 +249,12 @@ def write_index(path: Path, entities: Iterable[Entity], affiliations: Iterable[A
         return writer.finish(tuple(f"{name}: a further entity with this entityID was left out" for name in repeated))
     finally:
         writer.discard()
+
+
+def _keep(cache: OrderedDict[_K, _V], key: _K, value: _V, capacity: int) -> None:
+    cache[key] = value
+    if len(cache) > capacity:
+        cache.popitem(last=False)
 
 
 def _is_valid(valid_until: datetime | None, now: datetime) -> bool:

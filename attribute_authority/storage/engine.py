@@ -154,6 +154,18 @@ def asking() -> Iterator[None]:
 
 
 @contextmanager
+def reading(connection: Connection) -> Iterator[None]:
+    """Read everything in the block as it was at one moment, while others write."""
+    on_sqlite = connection.dialect.name == SQLITE
+    connection.exec_driver_sql("BEGIN" if on_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        yield
+    finally:
+        with suppress(SQLAlchemyError):
+            connection.exec_driver_sql("ROLLBACK")
+
+
+@contextmanager
 def writing(connection: Connection) -> Iterator[None]:
     """Run the block as one transaction, after every other writer of links and before the next.
 

@@ -1,16 +1,27 @@
 """The reference back end: what the ports mean, in the plainest form; for tests and for reading, not for service."""
 
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
+from attribute_authority.domain.change import ChangeKind, ChangePage, LinkChange
+from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, IdentifierKind, OrcidId
 from attribute_authority.domain.link import KnownSubject, Link, NewLink
 from attribute_authority.errors import Conflict
-from attribute_authority.ports import LinkStore, ReplayGuard
-from attribute_authority.storage.rules import Owner, check_orcid, find_owner_of_link
+from attribute_authority.ports import BatchSubjectFinder, ChangeFeed, LinkStore, ReplayGuard
+from attribute_authority.storage.rules import Owner, check_orcid, compare_identifiers, find_owner_of_link
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What happened to a person's link, or (without one) that a person has further identifiers; a row of the table `link_change`."""
+
+    number: int
+    owner: Owner
+    changed_at: datetime
+    link: Link | None = None
 
 
 class MemoryLinkStore:
@@ -21,6 +32,8 @@ class MemoryLinkStore:
         self._owners: dict[Identifier, Owner] = {}
         self._links: dict[int, Link] = {}
         self._subjects = 0
+        self._spellings: dict[Identifier, str | None] = {}
+        self._changes: list[_Change] = []
 
     def find_subject(self, identifier: Identifier, environment: Environment) -> KnownSubject | None:
         """Return the person with that identifier and the present iD of `environment`, or None."""
@@ -31,15 +44,21 @@ class MemoryLinkStore:
             present = self._link_in_force(owner.subject_id, environment)
             return KnownSubject(owner.subject_id, owner.home_organisation, present.orcid if present else None)
 
+    def find_subjects(self, identifiers: Collection[Identifier], environment: Environment) -> dict[Identifier, KnownSubject]:
+        """Return what `find_subject` would for each identifier that is known; the others are absent."""
+        found = ((identifier, self.find_subject(identifier, environment)) for identifier in identifiers)
+        return {identifier: subject for identifier, subject in found if subject is not None}
+
     def add_link(self, new: NewLink) -> Link:
         """Store a link and every identifier of its subject. Raises Conflict."""
         with self._lock:
             owner = find_owner_of_link(new, self._owners)
             present = self._link_in_force(owner.subject_id, new.environment) if owner else None
             check_orcid(new, present.orcid if present else None, self._holder(new, owner))
+            is_known = owner is not None
             owner = owner or self._make_subject(new)
-            for identifier in new.identifiers:
-                self._owners.setdefault(identifier, owner)
+            if self._identify(new.identifiers, owner) and is_known:
+                self._note(owner, new.linked_at)
             return self._complete(present or self._make_link(new, owner))
 
     def add_links(self, news: Iterable[NewLink]) -> Iterator[Link | Conflict]:
@@ -55,6 +74,7 @@ class MemoryLinkStore:
         rehearsal = MemoryLinkStore()
         with self._lock:
             rehearsal._owners, rehearsal._links, rehearsal._subjects = dict(self._owners), dict(self._links), self._subjects
+            rehearsal._spellings = dict(self._spellings)
         for outcome in rehearsal.add_links(news):
             yield outcome if isinstance(outcome, Conflict) else None
 
@@ -65,6 +85,7 @@ class MemoryLinkStore:
             if link is None or link.withdrawn_at is not None:
                 return None
             self._links[link_id] = replace(link, withdrawn_at=now)
+            self._note(Owner(link.subject_id, link.home_organisation), now, self._links[link_id])
             return self._complete(self._links[link_id])
 
     def find_links(self, identifier: Identifier | None = None, orcid: OrcidId | None = None, withdrawn: bool = False) -> Iterator[Link]:
@@ -80,6 +101,50 @@ class MemoryLinkStore:
         """Count the links in force, with `withdrawn` also the others."""
         with self._lock:
             return sum(withdrawn or link.withdrawn_at is None for link in self._links.values())
+
+    def read_changes(self, home_organisations: Collection[EntityId], environment: Environment, after: int, limit: int) -> ChangePage:
+        """Return up to `limit` changes with numbers above `after`, in their order; `after` is 0 at the beginning."""
+        with self._lock:
+            later = [change for change in self._changes[after:] if change.owner.home_organisation in home_organisations]
+            told = [told for change in later if (told := self._tell(change, environment)) is not None]
+            if len(told) > limit:
+                return ChangePage(tuple(told[:limit]), told[limit - 1].number, more=True)
+            return ChangePage(tuple(told), max(after, len(self._changes)), more=False)
+
+    def changes_of(self, home_organisation: EntityId) -> tuple[int, ...]:
+        """Return the numbers of the changes about a home organisation."""
+        with self._lock:
+            return tuple(change.number for change in self._changes if change.owner.home_organisation == home_organisation)
+
+    def texts_of(self, home_organisation: EntityId, kind: IdentifierKind) -> tuple[str, ...]:
+        """Return the identifiers of a kind, as they are spelt, of a home organisation's people who have a link in force."""
+        with self._lock:
+            linked = {link.subject_id for link in self._links.values() if link.withdrawn_at is None}
+            owners = ((item, owner) for item, owner in self._owners.items() if item.kind is kind and owner.subject_id in linked)
+            theirs = (item for item, owner in owners if owner.home_organisation == home_organisation)
+            return tuple(self._spellings[item] or item.value for item in theirs)
+
+    def _tell(self, change: _Change, environment: Environment) -> LinkChange | None:
+        link = change.link or self._link_in_force(change.owner.subject_id, environment)
+        if link is None or link.environment is not environment:
+            return None
+        present = self._complete(self._links[link.link_id])
+        kind = ChangeKind.LINKED if link.withdrawn_at is None else ChangeKind.WITHDRAWN
+        if kind is ChangeKind.LINKED and present.withdrawn_at is not None:
+            return None
+        orcid = link.orcid if kind is ChangeKind.LINKED else None
+        home = change.owner.home_organisation
+        return LinkChange(change.number, kind, home, present.identifiers, orcid, environment, change.changed_at)
+
+    def _note(self, owner: Owner, changed_at: datetime, link: Link | None = None) -> None:
+        self._changes.append(_Change(len(self._changes) + 1, owner, changed_at, link))
+
+    def _identify(self, identifiers: Collection[Identifier], owner: Owner) -> bool:
+        """Give a subject identifiers and spellings that it did not have; True where there were any."""
+        told = compare_identifiers(identifiers, self._spellings)
+        self._owners.update(dict.fromkeys(told.further, owner))
+        self._spellings.update({item: item.spelling for item in (*told.further, *(item for item, _ in told.respelled))})
+        return bool(told.formers)
 
     def _link_in_force(self, subject_id: int, environment: Environment) -> Link | None:
         mine = (link for link in self._links.values() if (link.subject_id, link.environment) == (subject_id, environment))
@@ -110,10 +175,12 @@ class MemoryLinkStore:
             withdrawn_at=None,
         )
         self._links[link.link_id] = link
+        self._note(owner, new.linked_at, link)
         return link
 
     def _complete(self, link: Link) -> Link:
-        return replace(link, identifiers=tuple(i for i, owner in self._owners.items() if owner.subject_id == link.subject_id))
+        mine = (item for item, owner in self._owners.items() if owner.subject_id == link.subject_id)
+        return replace(link, identifiers=tuple(replace(item, spelling=self._spellings[item]) for item in mine))
 
 
 class MemoryReplayGuard:
@@ -141,4 +208,6 @@ class MemoryReplayGuard:
 
 if TYPE_CHECKING:
     _keeps_links: type[LinkStore] = MemoryLinkStore
+    _finds: type[BatchSubjectFinder] = MemoryLinkStore
+    _tells_changes: type[ChangeFeed] = MemoryLinkStore
     _guards: type[ReplayGuard] = MemoryReplayGuard

@@ -58,10 +58,15 @@ class MemoryAttemptCounter:
 
     def count_attempt(self, bucket: str, expires_at: datetime) -> int:
         """Add one attempt to a bucket that may be forgotten from `expires_at` on; returns how many it holds now."""
+        return self.count_attempts(bucket, 1, expires_at)
+
+    def count_attempts(self, bucket: str, attempts: int, expires_at: datetime) -> int:
+        """Add several attempts, or none, at once; returns how many the bucket holds now."""
         with self._lock:
-            attempts = self._buckets.get(bucket, (0, expires_at))[0] + 1
-            self._buckets[bucket] = attempts, expires_at
-            return attempts
+            held = self._buckets.get(bucket, (0, expires_at))[0] + attempts
+            if attempts:
+                self._buckets[bucket] = held, expires_at
+            return held
 
     def forget_expired_attempts(self, now: datetime) -> int:
         """Drop buckets that expired before `now`; returns how many."""
@@ -113,8 +118,8 @@ class MemoryLinkingStore(MemoryLinkStore):
             owner = self._name_subject(home_organisation, identifiers)
             if owner is None:
                 return None
-            for item in identifiers:
-                self._owners.setdefault(item, owner)
+            if self._identify(identifiers, owner):
+                self._note(owner, now)
             return self._standing(owner.subject_id, environment)
 
     def check_completion(self, new: NewLink, replaces: int | None) -> None:
@@ -122,6 +127,7 @@ class MemoryLinkingStore(MemoryLinkStore):
         rehearsal = MemoryLinkingStore()
         with self._lock:
             rehearsal._owners, rehearsal._links, rehearsal._subjects = dict(self._owners), dict(self._links), self._subjects
+            rehearsal._spellings = dict(self._spellings)
         rehearsal._store_link(new, replaces)
 
     def hold_grant(self, held: HeldGrant) -> None:
@@ -137,10 +143,12 @@ class MemoryLinkingStore(MemoryLinkStore):
             if grant is None or not grant.is_held(new.linked_at):
                 raise FormOver("the grant of this form is claimed, given up or over")
             before = dict(self._owners), dict(self._links), self._subjects, dict(self._grants)
+            noted = dict(self._spellings), list(self._changes)
             try:
                 link = self._store_link(new, completion.replaces)
             except AuthorityError:
                 self._owners, self._links, self._subjects, self._grants = before
+                self._spellings, self._changes = noted
                 raise
             self._release(link.link_id, new.linked_at)
             self._grants[completion.grant_id] = replace(grant, link_id=link.link_id, revoke_at=None)

@@ -34,6 +34,32 @@ def find_owner(home_organisation: EntityId, owners: Mapping[Identifier, Owner]) 
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What identifiers tell beyond what is stored: further ones, and known ones in another spelling, each with the text until then."""
+
+    further: tuple[Identifier, ...]
+    respelled: tuple[tuple[Identifier, str], ...]
+
+    @property
+    def formers(self) -> tuple[str | None, ...]:
+        """The texts that count no more, or one None where there are only further identifiers; empty where nothing is new."""
+        return tuple(former for _, former in self.respelled) or ((None,) if self.further else ())
+
+
+def compare_identifiers(told: Collection[Identifier], spellings: Mapping[Identifier, str | None]) -> Difference:
+    """Compare the identifiers of a person with the known ones and their spellings.
+
+    One without a spelling does not change what is stored: it may come from an operator's list, where nobody minds the case of letters.
+    """
+    last = {item: item for item in told}.values()
+    changed = (item for item in last if item.spelling is not None and item.spelling != spellings.get(item, item.spelling))
+    return Difference(
+        further=tuple(item for item in last if item not in spellings),
+        respelled=tuple((item, spellings[item] or item.value) for item in changed),
+    )
+
+
 def check_lasting(told: Collection[Identifier], known: Collection[Identifier]) -> None:
     """Check that a sign-in is that of the subject which some of its identifiers name; `known` are all identifiers of the subject.
 

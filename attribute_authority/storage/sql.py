@@ -3,7 +3,7 @@
 A query is answered on kept connections (`kept`); everything else opens a connection for as long as it works.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -13,10 +13,25 @@ from sqlalchemy import URL, ColumnElement, text
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
 from attribute_authority.domain.link import KnownSubject, Link, NewLink
 from attribute_authority.errors import Conflict, CouldNotAsk
-from attribute_authority.ports import LinkStore, ReplayGuard
+from attribute_authority.ports import (
+    AttemptCounter,
+    BatchSubjectFinder,
+    ChangeFeed,
+    ClientStore,
+    LinkStore,
+    OutageBoard,
+    PairwiseIndex,
+    ReplayGuard,
+)
 from attribute_authority.storage.engine import Patience, asking, file_of, make_answering_engine, make_working_engine, parse_url
 from attribute_authority.storage.kept import KeptConnections
 from attribute_authority.storage.sql_answering import Answering
+from attribute_authority.storage.sql_attempts import SqlAnsweringAttempts
+from attribute_authority.storage.sql_changes import SqlChangeFeed
+from attribute_authority.storage.sql_clients import SqlClientStore
+from attribute_authority.storage.sql_outages import SqlOutageBoard
+from attribute_authority.storage.sql_pairwise import SqlPairwiseIndex
+from attribute_authority.storage.sql_parts import Connections
 from attribute_authority.storage.sql_reading import count, has_identifier, read_pages
 from attribute_authority.storage.sql_replay import SqlReplayGuard
 from attribute_authority.storage.sql_withdrawing import withdraw
@@ -27,9 +42,10 @@ _BATCH = 100
 """Links of an import per transaction: that long SQLite's other writers wait, the replay guard among them; a few hundredths of a second."""
 
 
-class SqlStore:
-    """Links and replay guard on one database; make it with `open_store`, in the process that uses it (after any fork).
+class SqlStore(SqlAnsweringAttempts, SqlOutageBoard, SqlClientStore, SqlChangeFeed, SqlPairwiseIndex):
+    """Every port of the back channel, the lookup door and the command line, on one database.
 
+    Make it with `open_store`, in the process that uses it (after any fork).
     `is_local` tells that a lookup is a matter of microseconds and may run where it is called, on any one thread;
     otherwise every lookup is a round trip on a network and belongs on a pool of threads.
     """
@@ -39,12 +55,17 @@ class SqlStore:
         self._working = make_working_engine(url, patience)
         answering = make_answering_engine(url, patience)
         self._kept = KeptConnections(answering)
+        super().__init__(Connections(self._working, answering, self._kept))
         self._answering = Answering(self._kept)
         self._replay = SqlReplayGuard(answering, self._kept)
 
     def find_subject(self, identifier: Identifier, environment: Environment) -> KnownSubject | None:
         """Return the person with that identifier and the present iD of `environment`, or None. Raises CouldNotAsk."""
         return self._answering.find_subject(identifier, environment)
+
+    def find_subjects(self, identifiers: Collection[Identifier], environment: Environment) -> dict[Identifier, KnownSubject]:
+        """Return what `find_subject` would for each identifier that is known; the others are absent. Raises CouldNotAsk."""
+        return self._answering.find_subjects(identifiers, environment)
 
     def is_first(self, issuer: EntityId, message_id: str, expires_at: datetime) -> bool:
         """Record the message; True when it was not seen before. Raises CouldNotAsk."""
@@ -133,4 +154,10 @@ def _conditions(withdrawn: bool) -> list[ColumnElement[bool]]:
 
 if TYPE_CHECKING:
     _keeps_links: type[LinkStore] = SqlStore
+    _finds: type[BatchSubjectFinder] = SqlStore
     _guards: type[ReplayGuard] = SqlStore
+    _counts: type[AttemptCounter] = SqlStore
+    _tells_outages: type[OutageBoard] = SqlStore
+    _keeps_clients: type[ClientStore] = SqlStore
+    _tells_changes: type[ChangeFeed] = SqlStore
+    _indexes: type[PairwiseIndex] = SqlStore

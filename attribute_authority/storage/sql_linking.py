@@ -11,12 +11,14 @@ from attribute_authority.domain.linking import Completion, Consent, DueRevocatio
 from attribute_authority.errors import Conflict
 from attribute_authority.storage import sql_grants
 from attribute_authority.storage.engine import writing
-from attribute_authority.storage.rules import check_lasting, check_replaced, find_owner
+from attribute_authority.storage.rules import Difference, Owner, check_lasting, check_replaced, compare_identifiers, find_owner
+from attribute_authority.storage.sql_identifying import add_identifiers, identified, look_up_owners, respell
+from attribute_authority.storage.sql_noting import note_identified
 from attribute_authority.storage.sql_pool import ConnectionPool
 from attribute_authority.storage.sql_reading import read_identifiers
 from attribute_authority.storage.sql_standing import read_standing
 from attribute_authority.storage.sql_withdrawing import end_link, withdraw
-from attribute_authority.storage.sql_writing import Batch, Place, add_identifiers, look_up, look_up_owners, telling_refusals, write
+from attribute_authority.storage.sql_writing import Batch, Place, look_up, telling_refusals, write
 from attribute_authority.storage.tables import IN_FORCE, consent, link
 
 
@@ -34,13 +36,13 @@ class SqlLinkingStore:
         Raises SubjectsDiffer, CouldNotAsk; Conflict where the database refuses an identifier.
         """
         with self._pool.connection() as connection, telling_refusals("further identifiers"):
-            subject_id, further = _name_subject(connection, home_organisation, identifiers)
-            if subject_id is None:
+            owner, told = _name_subject(connection, home_organisation, identifiers)
+            if owner is None:
                 return None
-            if further:
+            if told.formers:
                 # Only now does anybody wait for anybody: nearly every sign-in brings nothing new.
-                _add_further(connection, home_organisation, identifiers)
-            return read_standing(connection, subject_id, environment)
+                _add_further(connection, home_organisation, identifiers, now)
+            return read_standing(connection, owner.subject_id, environment)
 
     def check_completion(self, new: NewLink, replaces: int | None) -> None:
         """Raise the Conflict that `complete` would raise; stores nothing. Raises CouldNotAsk."""
@@ -96,16 +98,14 @@ class SqlLinkingStore:
 
 def _name_subject(
     connection: Connection, home_organisation: EntityId, identifiers: Collection[Identifier]
-) -> tuple[int | None, list[Identifier]]:
-    """Return the subject that the identifiers name, None for somebody unknown, and those that nobody has yet. Raises SubjectsDiffer."""
+) -> tuple[Owner | None, Difference]:
+    """Return the subject that the identifiers name, None for somebody unknown, and what they tell beyond that. Raises SubjectsDiffer."""
     owners = look_up_owners(connection, identifiers)
     owner = find_owner(home_organisation, owners)
-    further = [item for item in dict.fromkeys(identifiers) if item not in owners]
-    if owner is None:
-        return None, further
-    if further:
+    told = compare_identifiers(identifiers, {item: item.spelling for item in owners})
+    if owner is not None and told.further:
         check_lasting(identifiers, read_identifiers(connection, {owner.subject_id})[owner.subject_id])
-    return owner.subject_id, further
+    return owner, told
 
 
 def _plan(connection: Connection, new: NewLink, replaces: int | None) -> tuple[Batch, Place]:
@@ -147,9 +147,11 @@ def _store_consent(connection: Connection, link_id: int, given: Consent) -> None
     connection.execute(insert(consent).values(link_id=link_id, **columns))
 
 
-def _add_further(connection: Connection, home_organisation: EntityId, identifiers: Collection[Identifier]) -> None:
+def _add_further(connection: Connection, home_organisation: EntityId, identifiers: Collection[Identifier], now: datetime) -> None:
     with writing(connection):
         # Somebody may have stored them meanwhile, for this subject or for another.
-        subject_id, further = _name_subject(connection, home_organisation, identifiers)
-        if subject_id is not None:
-            add_identifiers(connection, [(subject_id, item) for item in further])
+        owner, told = _name_subject(connection, home_organisation, identifiers)
+        if owner is not None:
+            add_identifiers(connection, [(owner.subject_id, item) for item in told.further])
+            respell(connection, [item for item, _ in told.respelled])
+            note_identified(connection, identified(owner, told, now))

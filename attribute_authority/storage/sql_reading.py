@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, and_, bindparam, func, select
 
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, IdentifierKind, OrcidId
 from attribute_authority.domain.link import Link, LinkSource
@@ -22,25 +22,36 @@ _IDENTIFIERS = (
     .order_by(tables.identifier.c.id)
 )
 
-FIND_SUBJECT = (
+_SUBJECTS = (
     select(tables.subject.c.id, tables.subject.c.home_organisation, tables.link.c.orcid)
     .join_from(tables.identifier, tables.subject)
     .outerjoin(
         tables.link,
         and_(tables.link.c.subject_id == tables.subject.c.id, tables.link.c.environment == bindparam("environment"), IN_FORCE),
     )
-    .where(
-        tables.identifier.c.kind == bindparam("kind"),
-        tables.identifier.c.value == bindparam("value"),
-        tables.identifier.c.name_qualifier == bindparam("name_qualifier"),
-        tables.identifier.c.sp_name_qualifier == bindparam("sp_name_qualifier"),
-    )
+)
+
+FIND_SUBJECT = _SUBJECTS.where(
+    tables.identifier.c.kind == bindparam("kind"),
+    tables.identifier.c.value == bindparam("value"),
+    tables.identifier.c.name_qualifier == bindparam("name_qualifier"),
+    tables.identifier.c.sp_name_qualifier == bindparam("sp_name_qualifier"),
 )
 """The one statement of the answer path: who has the identifier, and which iD is in force in the environment."""
 
 
+def find_subjects_statement(size: int) -> Select[*tuple[Any, ...]]:
+    """Return the statement that finds the people with identifiers of so many values, whatever their kind and qualifiers.
+
+    The columns are those of `columns_of`, in that order, then those of FIND_SUBJECT.
+    """
+    columns = (tables.identifier.c[name] for name in ("kind", "value", "name_qualifier", "sp_name_qualifier"))
+    values: list[BindParameter[str]] = [bindparam(f"value_{place}") for place in range(size)]
+    return _SUBJECTS.with_only_columns(*columns, *_SUBJECTS.selected_columns).where(tables.identifier.c.value.in_(values))
+
+
 def columns_of(identifier: Identifier) -> dict[str, str]:
-    """Return the columns that an identifier is stored and found by."""
+    """Return the columns that an identifier is found by."""
     return {
         "kind": identifier.kind.value,
         "value": identifier.value,
@@ -56,6 +67,7 @@ def to_identifier(row: Row[*tuple[Any, ...]]) -> Identifier:
         value=row.value,
         name_qualifier=EntityId(row.name_qualifier) if row.name_qualifier else None,
         sp_name_qualifier=EntityId(row.sp_name_qualifier) if row.sp_name_qualifier else None,
+        spelling=row.spelling,
     )
 
 

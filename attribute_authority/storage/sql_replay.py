@@ -10,7 +10,7 @@ from attribute_authority.errors import CouldNotAsk
 from attribute_authority.storage.engine import asking
 from attribute_authority.storage.kept import DriverConnection, KeptConnections
 from attribute_authority.storage.sql_expiring import drop, dropping_expired
-from attribute_authority.storage.tables import Instant, seen_message
+from attribute_authority.storage.tables import seen_message
 
 _LONGEST_ID = 256
 """Longer message ids are remembered by their SHA-256: an index of PostgreSQL has limited room, and a requester may not fill the disk."""
@@ -27,12 +27,10 @@ class SqlReplayGuard:
         sql, self._in_order = kept.compile(insert(seen_message).inline())
         # Both databases spell it so; SQLAlchemy has it only in the one dialect or the other, each of which costs memory to load.
         self._sql = f"{sql} ON CONFLICT DO NOTHING"
-        # How this dialect wants an instant; the driver is given it without SQLAlchemy in between.
-        self._instant = Instant().dialect_impl(engine.dialect).bind_processor(engine.dialect)
 
     def is_first(self, issuer: EntityId, message_id: str, expires_at: datetime) -> bool:
         """Record the message; True when it was not seen before. Raises CouldNotAsk."""
-        instant = expires_at if self._instant is None else self._instant(expires_at)
+        instant = self._kept.write_instant(expires_at)
         parameters = self._in_order({"issuer": issuer, "message_id": bounded(message_id), "expires_at": instant})
 
         def record(connection: DriverConnection) -> bool:

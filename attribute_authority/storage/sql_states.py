@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, bindparam, delete, select, text
 
 from attribute_authority.domain.identifiers import EntityId
+from attribute_authority.storage.sql_attempts import DROP_ATTEMPTS
 from attribute_authority.storage.sql_expiring import drop, dropping_expired
 from attribute_authority.storage.sql_pool import ConnectionPool
 from attribute_authority.storage.sql_replay import DROP_EXPIRED, bounded
@@ -18,8 +19,8 @@ _KEEP = text(
 
 _COUNT = (
     text(
-        "INSERT INTO attempt (bucket, attempts, expires_at) VALUES (:bucket, 1, :expires_at)"
-        " ON CONFLICT (bucket) DO UPDATE SET attempts = attempt.attempts + 1, expires_at = excluded.expires_at RETURNING attempts"
+        "INSERT INTO attempt (bucket, attempts, expires_at) VALUES (:bucket, :attempts, :expires_at) ON CONFLICT (bucket)"
+        " DO UPDATE SET attempts = attempt.attempts + excluded.attempts, expires_at = excluded.expires_at RETURNING attempts"
     )
     .bindparams(bindparam("expires_at", type_=Instant))
     .columns(attempt.c.attempts)
@@ -30,7 +31,6 @@ _RECORD = text(
 ).bindparams(bindparam("expires_at", type_=Instant))
 
 _DROP_STATES = dropping_expired(browser_state)
-_DROP_ATTEMPTS = dropping_expired(attempt)
 
 
 class SqlStateKeeper:
@@ -71,14 +71,20 @@ class SqlAttemptCounter:
 
     def count_attempt(self, bucket: str, expires_at: datetime) -> int:
         """Add one attempt to a bucket that may be forgotten from `expires_at` on; returns how many it holds now. Raises CouldNotAsk."""
+        return self.count_attempts(bucket, 1, expires_at)
+
+    def count_attempts(self, bucket: str, attempts: int, expires_at: datetime) -> int:
+        """Add several attempts, or none, at once; returns how many the bucket holds now. Raises CouldNotAsk."""
         with self._pool.connection() as connection:
-            attempts: int = connection.execute(_COUNT, {"bucket": bucket, "expires_at": expires_at}).scalar_one()
-        return attempts
+            if not attempts:
+                return connection.execute(select(attempt.c.attempts).where(attempt.c.bucket == bucket)).scalar_one_or_none() or 0
+            counted = connection.execute(_COUNT, {"bucket": bucket, "attempts": attempts, "expires_at": expires_at})
+            return int(counted.scalar_one())
 
     def forget_expired_attempts(self, now: datetime) -> int:
         """Drop buckets that expired before `now`; returns how many. Raises CouldNotAsk."""
         with self._pool.connection() as connection:
-            return drop(connection, _DROP_ATTEMPTS, now)
+            return drop(connection, DROP_ATTEMPTS, now)
 
 
 class PooledReplayGuard:

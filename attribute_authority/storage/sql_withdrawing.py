@@ -7,6 +7,7 @@ from sqlalchemy import Connection, update
 from attribute_authority.domain.link import Link
 from attribute_authority.storage import sql_grants
 from attribute_authority.storage.engine import writing
+from attribute_authority.storage.sql_noting import note_withdrawn
 from attribute_authority.storage.sql_reading import read_links
 from attribute_authority.storage.tables import IN_FORCE, link
 
@@ -29,5 +30,7 @@ def withdraw(connection: Connection, link_id: int, now: datetime) -> Link | None
 def end_link(connection: Connection, link_id: int, now: datetime) -> bool:
     """Withdraw a link in the transaction of the caller; False where it is not in force. Raises SQLAlchemyError."""
     ended = connection.execute(update(link).where(link.c.id == link_id, IN_FORCE).values(withdrawn_at=now)).rowcount == 1
+    if ended:
+        note_withdrawn(connection, link_id)
     sql_grants.release_link(connection, link_id, now)
     return ended

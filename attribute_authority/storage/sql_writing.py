@@ -3,7 +3,7 @@
 The transaction (`engine.writing`) keeps every other writer out, so what was looked up still holds when it is written.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,19 +14,14 @@ from attribute_authority.domain.identifiers import EntityId, Environment, Identi
 from attribute_authority.domain.link import Link, NewLink
 from attribute_authority.errors import Conflict
 from attribute_authority.storage.engine import is_refusal, writing
-from attribute_authority.storage.rules import Owner, check_orcid, find_owner_of_link
-from attribute_authority.storage.sql_reading import columns_of, read_links, to_identifier
-from attribute_authority.storage.tables import IN_FORCE, identifier, link, subject
+from attribute_authority.storage.rules import Owner, check_orcid, compare_identifiers, find_owner_of_link
+from attribute_authority.storage.sql_identifying import add_identifiers, identified, look_up_owners, respell
+from attribute_authority.storage.sql_noting import Identified, note_identified, note_linked
+from attribute_authority.storage.sql_reading import read_links
+from attribute_authority.storage.tables import IN_FORCE, link, subject
 
 Place = tuple[int, Environment]
 """Where at most one link is in force: a subject, by its number, in an environment."""
-
-_OWNERS = (
-    select(identifier, subject.c.home_organisation)
-    .join_from(identifier, subject)
-    .where(identifier.c.value.in_(bindparam("values", expanding=True)))
-)
-"""The people who may be meant, and some more whose identifiers differ in kind or qualifiers."""
 
 _PLACES = select(link.c.subject_id, link.c.environment, link.c.orcid).where(
     IN_FORCE, link.c.subject_id.in_(bindparam("subjects", expanding=True))
@@ -44,11 +39,20 @@ class Batch:
     """What is known of the people and iDs of a batch, and what is to be written; new subjects have negative numbers until they are."""
 
     owners: dict[Identifier, Owner] = field(default_factory=dict)
+    spellings: dict[Identifier, str | None] = field(default_factory=dict)
     in_force: dict[Place, OrcidId] = field(default_factory=dict)
     holders: dict[tuple[OrcidId, Environment, EntityId], int] = field(default_factory=dict)
     subjects: list[NewLink] = field(default_factory=list)
     identifiers: list[tuple[int, Identifier]] = field(default_factory=list)
+    respelled: list[Identifier] = field(default_factory=list)
+    identified: list[Identified] = field(default_factory=list)
     links: list[tuple[int, NewLink]] = field(default_factory=list)
+
+    def know(self, owners: Mapping[Identifier, Owner]) -> None:
+        """Add what is stored of people; what the batch itself has noted stays."""
+        for item, owner in owners.items():
+            self.owners.setdefault(item, owner)
+            self.spellings.setdefault(item, item.spelling)
 
     def place_of(self, new: NewLink) -> Place | None:
         """Return where the link of a known person will be found, None for somebody new. Raises Conflict."""
@@ -78,16 +82,23 @@ class Batch:
         return Owner(-len(self.subjects), new.home_organisation)
 
     def _note(self, new: NewLink, owner: Owner) -> Place:
-        for item in new.identifiers:
-            if item not in self.owners:
-                self.owners[item] = owner
-                self.identifiers.append((owner.subject_id, item))
+        self._note_identifiers(new, owner)
         place = (owner.subject_id, new.environment)
         if place not in self.in_force:
             self.in_force[place] = new.orcid
             self.holders[new.orcid, new.environment, new.home_organisation] = owner.subject_id
             self.links.append((owner.subject_id, new))
         return place
+
+    def _note_identifiers(self, new: NewLink, owner: Owner) -> None:
+        told = compare_identifiers(new.identifiers, self.spellings)
+        self.identifiers.extend((owner.subject_id, item) for item in told.further)
+        self.respelled.extend(item for item, _ in told.respelled)
+        if owner.subject_id > 0:
+            self.identified.extend(identified(owner, told, new.linked_at))
+        for item in (*told.further, *(item for item, _ in told.respelled)):
+            self.owners[item] = owner
+            self.spellings[item] = item.spelling
 
 
 def store_batch(connection: Connection, news: Sequence[NewLink]) -> list[Link | Conflict]:
@@ -132,8 +143,7 @@ def look_up(connection: Connection, news: Sequence[NewLink], batch: Batch) -> No
     Raises SQLAlchemyError.
     """
     wanted = {item for new in news for item in new.identifiers}
-    for item, owner in look_up_owners(connection, wanted).items():
-        batch.owners.setdefault(item, owner)
+    batch.know(look_up_owners(connection, wanted))
     subjects = {batch.owners[item].subject_id for item in wanted if item in batch.owners}
     for present in connection.execute(_PLACES, {"subjects": sorted(subjects)}):
         batch.in_force.setdefault((present.subject_id, Environment(present.environment)), OrcidId(present.orcid))
@@ -142,25 +152,13 @@ def look_up(connection: Connection, news: Sequence[NewLink], batch: Batch) -> No
         batch.holders.setdefault(held, row.subject_id)
 
 
-def look_up_owners(connection: Connection, wanted: Collection[Identifier]) -> dict[Identifier, Owner]:
-    """Return the subjects of those identifiers that are known. Raises SQLAlchemyError."""
-    rows = connection.execute(_OWNERS, {"values": sorted({item.value for item in wanted})})
-    found = {to_identifier(row): Owner(row.subject_id, EntityId(row.home_organisation)) for row in rows}
-    return {item: found[item] for item in wanted if item in found}
-
-
-def add_identifiers(connection: Connection, pairs: Sequence[tuple[int, Identifier]]) -> None:
-    """Give subjects further identifiers. Raises SQLAlchemyError."""
-    if pairs:
-        connection.execute(insert(identifier), [{"subject_id": number, **columns_of(item)} for number, item in pairs])
-
-
 def write(connection: Connection, batch: Batch, places: Sequence[Place]) -> list[Link]:
     """Write what is new in a batch, and return the links that are in force at some places then. Raises SQLAlchemyError."""
     numbers = _write(connection, batch)
     final = [(numbers.get(subject_id, subject_id), environment) for subject_id, environment in places]
     found = read_links(connection, (link.c.subject_id.in_({subject_id for subject_id, _ in final}), IN_FORCE))
     links = {(stored.subject_id, stored.environment): stored for stored in found}
+    note_linked(connection, [links[numbers.get(n, n), new.environment].link_id for n, new in batch.links])
     return [links[place] for place in final]
 
 
@@ -172,6 +170,8 @@ def _write(connection: Connection, batch: Batch) -> dict[int, int]:
         made = connection.execute(insert(subject).returning(subject.c.id, sort_by_parameter_order=True), rows).scalars()
         numbers = {-position: number for position, number in enumerate(made, start=1)}
     add_identifiers(connection, [(numbers.get(n, n), item) for n, item in batch.identifiers])
+    respell(connection, batch.respelled)
+    note_identified(connection, batch.identified)
     if batch.links:
         connection.execute(insert(link), [{"subject_id": numbers.get(n, n), **_columns_of_link(new)} for n, new in batch.links])
     return numbers

@@ -3,6 +3,8 @@
 What ORCID granted is a row of `orcid_grant`, whose state follows from its columns: held until `revoke_at` (no link yet),
 claimed by a link (`revoke_at` NULL), due (`revoke_at` has come), revoked (`revoked_at` set, tokens erased).
 
+An index of computed identifiers is a row of `computed_index` with pages: being built (`building_until` set), complete (`through` set),
+or discarded (neither), which is no index any more and waits to be deleted.
 
 Qualifiers that an identifier does not have are stored as the empty text, because NULLs are all different to a UNIQUE constraint.
 Texts have no length limit here: the domain limits them, and a database that cuts or refuses would do so differently on each back end.
@@ -85,6 +87,8 @@ identifier = Table(
     Column("value", Text, nullable=False),
     Column("name_qualifier", Text, nullable=False, server_default=text("''")),
     Column("sp_name_qualifier", Text, nullable=False, server_default=text("''")),
+    # How the home organisation writes the value, where that is not the canonical form.
+    Column("spelling", Text),
     # The value first: it narrows the most, for one person and for a batch of many.
     UniqueConstraint("value", "kind", "name_qualifier", "sp_name_qualifier"),
 )
@@ -166,3 +170,89 @@ orcid_grant = Table(
 UNREVOKED = and_(orcid_grant.c.revoke_at.is_not(None), orcid_grant.c.revoked_at.is_(None))
 
 Index("ix_orcid_grant_unrevoked", orcid_grant.c.revoke_at, sqlite_where=UNREVOKED, postgresql_where=UNREVOKED)
+
+link_change = Table(
+    "link_change",
+    metadata,
+    Column("number", ROW_NUMBER, Identity(always=False), primary_key=True),
+    # No foreign keys: what happened stays true, and an import of many links has enough to check.
+    Column("subject_id", ROW_NUMBER, nullable=False),
+    # Both NULL for further identifiers, which a person has in every environment.
+    Column("link_id", ROW_NUMBER),
+    Column("environment", Text),
+    Column("home_organisation", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # How an identifier was written until then, where that is what changed.
+    Column("former", Text),
+    Column("changed_at", Instant, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+Index("ix_link_change_home_organisation", link_change.c.home_organisation, link_change.c.number)
+
+computed_index = Table(
+    "computed_index",
+    metadata,
+    Column("id", ROW_NUMBER, Identity(always=False), primary_key=True),
+    Column("home_organisation", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    # The page of a digest is numbered by so many of its first bits.
+    Column("bits", Integer, nullable=False),
+    # The last change that is in it.
+    Column("through", ROW_NUMBER),
+    # Until then whoever builds it is taken to be alive.
+    Column("building_until", Instant),
+    sqlite_autoincrement=True,
+)
+
+COMPLETE = computed_index.c.through.is_not(None)
+BEING_BUILT = computed_index.c.building_until.is_not(None)
+INDEX_NAME = (
+    computed_index.c.home_organisation,
+    computed_index.c.recipient,
+    computed_index.c.kind,
+    computed_index.c.fingerprint,
+)
+
+Index("uq_computed_index_complete", *INDEX_NAME, unique=True, sqlite_where=COMPLETE, postgresql_where=COMPLETE)
+Index("uq_computed_index_being_built", *INDEX_NAME, unique=True, sqlite_where=BEING_BUILT, postgresql_where=BEING_BUILT)
+
+computed_page = Table(
+    "computed_page",
+    metadata,
+    Column("index_id", ROW_NUMBER, ForeignKey(computed_index.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+source_outage = Table(
+    "source_outage",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("cause", Text, nullable=False),
+)
+
+client = Table(
+    "client",
+    metadata,
+    Column("id", ROW_NUMBER, Identity(always=False), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("entity_id", Text, nullable=False),
+    # Separated by spaces, of which an entityID has none.
+    Column("home_organisations", Text, nullable=False),
+    Column("token_digest", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    UniqueConstraint("token_digest"),
+    sqlite_autoincrement=True,
+)
+
+UNREVOKED_CLIENT = client.c.revoked_at.is_(None)
+
+Index("uq_client_unrevoked", client.c.name, unique=True, sqlite_where=UNREVOKED_CLIENT, postgresql_where=UNREVOKED_CLIENT)

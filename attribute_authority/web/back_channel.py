@@ -1,12 +1,10 @@
 """The back channel: the SOAP door for service providers, and our metadata."""
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Final
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
@@ -15,46 +13,13 @@ from attribute_authority.saml.soap import write_fault
 from attribute_authority.web.client_key import ClientKeys
 from attribute_authority.web.http import Branch, PlainResource
 from attribute_authority.web.query_door import PYSAML2_CONTENT_TYPE, Delivery, QueryDoor, Reply
+from attribute_authority.web.running import Runner
 
 _XML: Final = b"text/xml; charset=utf-8"
 _METADATA: Final = b"application/samlmetadata+xml"
 _TEXT: Final = b"text/plain; charset=utf-8"
 _MEDIA_TYPES: Final = frozenset({"text/xml", "application/xml", PYSAML2_CONTENT_TYPE})
 _CHARACTER_SETS: Final = frozenset({"", "utf-8", "us-ascii"})
-
-
-class Runner(Protocol):
-    """Decides where a delivery is answered."""
-
-    def respond(self, door: QueryDoor, delivery: Delivery) -> "Deferred[Reply]":
-        """Have the door answer the delivery, now or later."""
-        ...
-
-
-class Inline:
-    """Answers where it is called: right for a local store, where a hand-over to a thread costs more than it gains."""
-
-    def respond(self, door: QueryDoor, delivery: Delivery) -> "Deferred[Reply]":
-        """Answer at once."""
-        return succeed(door.respond(delivery))
-
-
-class OnPool:
-    """Answers on a bounded pool of threads, and gives up after `deadline` seconds: right for a store across a network.
-
-    `reactor` provides IReactorTime and IReactorFromThreads.
-    """
-
-    def __init__(self, reactor: Any, pool: ThreadPool, deadline: float) -> None:
-        self._reactor = reactor
-        self._pool = pool
-        self._deadline = deadline
-
-    def respond(self, door: QueryDoor, delivery: Delivery) -> "Deferred[Reply]":
-        """Answer later; past the deadline with "could not ask", whatever the thread is still waiting for."""
-        answered: Deferred[Reply] = deferToThreadPool(self._reactor, self._pool, door.respond, delivery)
-        answered.addTimeout(self._deadline, self._reactor, lambda *_: door.give_up(delivery, f"no answer within {self._deadline} s"))
-        return answered
 
 
 class AttributeQueryResource(PlainResource):
@@ -81,8 +46,9 @@ class AttributeQueryResource(PlainResource):
         return NOT_DONE_YET
 
     def _respond(self, request: Request, media_type: str) -> "Deferred[Reply]":
-        peer = request.getClientAddress().host
-        return self._runner.respond(self._door(), Delivery(_body(request), media_type, self._client_keys.of(request), peer))
+        door, peer = self._door(), request.getClientAddress().host
+        delivery = Delivery(_body(request), media_type, self._client_keys.of(request), peer)
+        return self._runner.run(lambda: door.begin(delivery), lambda cause: door.give_up(delivery, cause))
 
     def _crashed(self, failure: Failure) -> Reply:
         # The named boundary: a defect of ours must neither end the worker nor show itself to the requester.
@@ -115,9 +81,15 @@ def _body(request: Request) -> bytes:
     return b"" if request.content is None else request.content.read()
 
 
-def back_channel_root(query_resource: IResource, metadata_resource: IResource) -> Resource:
+def back_channel_root(query_resource: IResource, metadata_resource: IResource, lookup: IResource) -> Resource:
     """Lay out the addresses of the back channel."""
-    return Branch({b"saml": Branch({b"attribute-query": query_resource}), b"metadata": metadata_resource})
+    return Branch(
+        {
+            b"saml": Branch({b"attribute-query": query_resource}),
+            b"metadata": metadata_resource,
+            b"api": Branch({b"v1": lookup}),
+        }
+    )
 
 
 def read_media_type(request: Request) -> str | None:

@@ -17,6 +17,7 @@ _STATUS_CODES: Final[dict[type[errors.AuthorityError], tuple[str, str | None]]] 
     errors.UnsupportedQuery: (ns.STATUS_REQUESTER, ns.STATUS_REQUEST_UNSUPPORTED),
     errors.InvalidAttribute: (ns.STATUS_REQUESTER, ns.STATUS_INVALID_ATTR_NAME_OR_VALUE),
     errors.Denied: (ns.STATUS_REQUESTER, ns.STATUS_REQUEST_DENIED),
+    errors.TooManyQueries: (ns.STATUS_REQUESTER, ns.STATUS_REQUEST_DENIED),
     errors.VersionTooHigh: (ns.STATUS_VERSION_MISMATCH, ns.STATUS_REQUEST_VERSION_TOO_HIGH),
     errors.VersionTooLow: (ns.STATUS_VERSION_MISMATCH, ns.STATUS_REQUEST_VERSION_TOO_LOW),
     errors.CouldNotAsk: (ns.STATUS_RESPONDER, None),

@@ -34,7 +34,10 @@ class Telling(Supervisor):
         super()._tell(number)
         print("told", flush=True)
 
-Telling(1, run_worker, reload, EventLog(StringIO())).run()
+def forget(process):
+    pass
+
+Telling(1, run_worker, reload, forget, EventLog(StringIO())).run()
 """
 
 

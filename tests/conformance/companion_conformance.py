@@ -12,7 +12,9 @@ from attribute_authority.errors import CouldNotAsk, FormOver
 from attribute_authority.ports import LinkStore
 from attribute_authority.storage.companion import SqlCompanionStore
 from attribute_authority.storage.engine import Patience, make_working_engine, parse_url
+from attribute_authority.storage.sql import SqlStore
 from attribute_authority.storage.tables import orcid_grant
+from tests.conformance.changes_conformance import SpellingConformance
 from tests.conformance.concurrency_conformance import ConcurrencyConformance, execute, row_counts
 from tests.conformance.conftest import Opening, OpeningCompanion
 from tests.conformance.linking_conformance import LinkingStoreConformance
@@ -107,6 +109,7 @@ class CompanionConformance(
     LinkingStoreConformance,
     ConcurrencyConformance,
     FaultConformance,
+    SpellingConformance,
 ):
     """Everything that a database does for the companion page."""
 
@@ -136,9 +139,14 @@ class CompanionConformance(
         return store
 
     @pytest.fixture
-    def links(self, opening: Opening, url: str) -> LinkStore:
+    def links(self, opening: Opening, url: str) -> SqlStore:
         """What the command line and the back channel open."""
         return opening(url)
+
+    @pytest.fixture
+    def feed(self, links: SqlStore) -> SqlStore:
+        """The same store, as a subscriber reads it."""
+        return links
 
     def test_back_channel_releases_what_was_linked(self, store: SqlCompanionStore, links: LinkStore) -> None:
         """From the moment that a linking returns, a worker that serves already finds the iD, and from an unlinking on not any more."""

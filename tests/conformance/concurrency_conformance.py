@@ -13,7 +13,6 @@ from attribute_authority.storage.companion import SqlCompanionStore
 from attribute_authority.storage.engine import Patience, make_working_engine, parse_url
 from attribute_authority.storage.tables import consent, identifier, link, subject
 from tests.conformance.conftest import Opening, OpeningCompanion
-from tests.conformance.database_conformance import at_once
 from tests.conformance.linking_samples import LATER, LEASE, MUCH_LATER, link_with_grant
 from tests.conformance.samples import (
     GRANT,
@@ -30,6 +29,7 @@ from tests.conformance.samples import (
     persistent,
 )
 from tests.conformance.states_conformance import SOON
+from tests.conformance.together import at_once
 
 ROUNDS = 5
 TABLES_OF_A_LINKING = (subject, identifier, link, consent)

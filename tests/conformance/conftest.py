@@ -18,6 +18,11 @@ pytest.register_assert_rewrite(
     "tests.conformance.unlinking_conformance",
     "tests.conformance.companion_conformance",
     "tests.conformance.concurrency_conformance",
+    "tests.conformance.batch_conformance",
+    "tests.conformance.changes_conformance",
+    "tests.conformance.outages_conformance",
+    "tests.conformance.pairwise_conformance",
+    "tests.conformance.sources_conformance",
 )
 
 __all__ = ["empty_postgresql_url", "opening", "opening_companion", "postgresql", "postgresql_url"]

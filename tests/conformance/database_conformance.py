@@ -5,9 +5,6 @@ A back end proves itself with a subclass and a fixture `url` of a fresh database
 
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +21,9 @@ from attribute_authority.storage.sql_replay import SqlReplayGuard
 from tests.conformance.conftest import Opening
 from tests.conformance.replay_conformance import LATER, ReplayGuardConformance
 from tests.conformance.samples import CARBERRY, MAIJA, NOW, OTHER_ORCID, PRODUCTION, SERVICE, TEPPO, new_link, people, persistent, stored
+from tests.conformance.sources_conformance import SourcesConformance
 from tests.conformance.store_conformance import LinkStoreConformance
+from tests.conformance.together import at_once
 
 _ROOT = Path(__file__).parents[2]
 
@@ -44,18 +43,6 @@ def outcome_of(process: subprocess.Popen[str]) -> str:
     return printed
 
 
-def at_once(works: Sequence[Callable[[], T]]) -> list[T]:
-    """Run each piece of work in a thread of its own, all beginning at the same moment."""
-    together = threading.Barrier(len(works))
-
-    def begin(work: Callable[[], T]) -> T:
-        together.wait(timeout=30)
-        return work()
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        return list(pool.map(begin, works))
-
-
 def attempt(store: LinkStore, new: NewLink) -> Link | Conflict:
     """Store a link, or return why not."""
     try:
@@ -64,7 +51,7 @@ def attempt(store: LinkStore, new: NewLink) -> Link | Conflict:
         return conflict
 
 
-class DatabaseConformance(LinkStoreConformance, ReplayGuardConformance):
+class DatabaseConformance(LinkStoreConformance, ReplayGuardConformance, SourcesConformance):
     """Everything that a database does."""
 
     @pytest.fixture

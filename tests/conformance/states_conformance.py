@@ -104,3 +104,18 @@ class AttemptCounterConformance:
 
         assert attempts.forget_expired_attempts(NOW) == 0
         assert attempts.count_attempt("192.0.2.1", SOON) == 3
+
+    def test_several_attempts_are_counted_at_once(self, attempts: AttemptCounter) -> None:
+        """Whoever gathers attempts before telling of them is counted in full."""
+        counts = [attempts.count_attempts("192.0.2.1", number, SOON) for number in (5, 7, 1)]
+
+        assert [5, 12, 13] == counts
+        assert attempts.count_attempt("192.0.2.1", SOON) == 14
+
+    def test_no_attempts_tell_how_many_there_are(self, attempts: AttemptCounter) -> None:
+        """Looking changes nothing: neither how many there are nor how long they are kept."""
+        before = attempts.count_attempts("192.0.2.1", 0, SOON)
+        attempts.count_attempts("192.0.2.1", 3, NOW - MOMENT)
+
+        assert (0, 3, 3) == (before, *(attempts.count_attempts("192.0.2.1", 0, SOON) for _ in range(2)))
+        assert attempts.forget_expired_attempts(NOW) == 1

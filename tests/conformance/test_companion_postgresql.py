@@ -12,10 +12,10 @@ from attribute_authority.storage.engine import Patience
 from tests.conformance.companion_conformance import CompanionConformance
 from tests.conformance.concurrency_conformance import row_counts
 from tests.conformance.conftest import Opening, OpeningCompanion
-from tests.conformance.database_conformance import at_once
 from tests.conformance.samples import HOME, NOW, PRODUCTION, SERVICE, TEPPO, completion, held_grant, new_link, persistent
 from tests.conformance.states_conformance import SOON
 from tests.conformance.test_postgresql import connect
+from tests.conformance.together import at_once
 from tests.peers.postgresql import PostgresqlServer
 
 WRITERS = "SELECT pg_advisory_xact_lock(1869767529)"

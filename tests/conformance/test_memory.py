@@ -4,19 +4,57 @@ import pytest
 
 from attribute_authority.storage.memory import MemoryLinkStore, MemoryReplayGuard
 from attribute_authority.storage.memory_companion import MemoryAttemptCounter, MemoryLinkingStore, MemoryStateKeeper
+from attribute_authority.storage.memory_sources import MemoryClientStore, MemoryOutageBoard, MemoryPairwiseIndex
+from tests.conformance.batch_conformance import BatchSubjectFinderConformance
+from tests.conformance.changes_conformance import ChangeFeedConformance, SpellingConformance
 from tests.conformance.linking_conformance import LinkingStoreConformance
+from tests.conformance.outages_conformance import ClientStoreConformance, OutageBoardConformance
+from tests.conformance.pairwise_conformance import PairwiseConformance
 from tests.conformance.replay_conformance import ReplayGuardConformance
 from tests.conformance.states_conformance import AttemptCounterConformance, StateKeeperConformance
 from tests.conformance.store_conformance import LinkStoreConformance
 
 
-class TestMemoryLinkStore(LinkStoreConformance):
-    """Links in memory."""
+class TestMemoryLinkStore(LinkStoreConformance, BatchSubjectFinderConformance, ChangeFeedConformance, PairwiseConformance):
+    """Links in memory, and what is read from them."""
 
     @pytest.fixture
     def links(self) -> MemoryLinkStore:
         """An empty store."""
         return MemoryLinkStore()
+
+    @pytest.fixture
+    def finder(self, links: MemoryLinkStore) -> MemoryLinkStore:
+        """The same store."""
+        return links
+
+    @pytest.fixture
+    def feed(self, links: MemoryLinkStore) -> MemoryLinkStore:
+        """The same store."""
+        return links
+
+    @pytest.fixture
+    def index(self, links: MemoryLinkStore) -> MemoryPairwiseIndex:
+        """No index yet."""
+        return MemoryPairwiseIndex(links)
+
+
+class TestMemoryOutageBoard(OutageBoardConformance):
+    """Outages in memory."""
+
+    @pytest.fixture
+    def board(self) -> MemoryOutageBoard:
+        """An empty board."""
+        return MemoryOutageBoard()
+
+
+class TestMemoryClientStore(ClientStoreConformance):
+    """Clients in memory."""
+
+    @pytest.fixture
+    def clients(self) -> MemoryClientStore:
+        """An empty store."""
+        return MemoryClientStore()
 
 
 class TestMemoryReplayGuard(ReplayGuardConformance):
@@ -55,7 +93,7 @@ class TestLinksOfMemoryLinkingStore(LinkStoreConformance):
         return MemoryLinkingStore()
 
 
-class TestMemoryLinkingStore(LinkingStoreConformance):
+class TestMemoryLinkingStore(LinkingStoreConformance, ChangeFeedConformance, SpellingConformance):
     """Linkings in memory."""
 
     @pytest.fixture
@@ -66,4 +104,9 @@ class TestMemoryLinkingStore(LinkingStoreConformance):
     @pytest.fixture
     def links(self, linking: MemoryLinkingStore) -> MemoryLinkingStore:
         """The same store, as the operator sees it."""
+        return linking
+
+    @pytest.fixture
+    def feed(self, linking: MemoryLinkingStore) -> MemoryLinkingStore:
+        """The same store, as a subscriber reads it."""
         return linking

@@ -12,8 +12,10 @@ from attribute_authority.storage.engine import Patience
 from attribute_authority.storage.sql import SqlStore, open_store
 from tests.conformance.conftest import Opening
 from tests.conformance.database_conformance import DatabaseConformance
+from tests.conformance.outages_conformance import OUTAGE, TOKEN, new_client
+from tests.conformance.pairwise_conformance import NAME, digest_of
 from tests.conformance.replay_conformance import LATER
-from tests.conformance.samples import NOW, PRODUCTION, SERVICE, TEPPO, new_link, people, persistent, stored
+from tests.conformance.samples import HOME, NOW, PRODUCTION, SERVICE, TEPPO, new_link, people, persistent, stored
 from tests.peers.postgresql import PostgresqlServer
 
 
@@ -73,6 +75,25 @@ class TestOutage:
             lambda: stopped.withdraw_link(1, NOW),
             lambda: next(stopped.find_links()),
             stopped.count_links,
+            lambda: stopped.find_subjects([TEPPO], PRODUCTION),
+            lambda: stopped.count_attempts("sp", 1, LATER),
+            lambda: stopped.count_attempts("sp", 0, LATER),
+            lambda: stopped.forget_expired_attempts(NOW),
+            lambda: stopped.read_changes((HOME,), PRODUCTION, 0, 10),
+            lambda: stopped.find_sources(NAME, digest_of("teppo")),
+            lambda: stopped.build(NAME, digest_of, NOW),
+            lambda: stopped.follow(NAME, digest_of),
+            lambda: stopped.names(HOME),
+            lambda: stopped.drop(NAME),
+            lambda: stopped.read_outage("directory"),
+            lambda: stopped.claim_trial(OUTAGE, LATER),
+            lambda: stopped.record_outage(OUTAGE),
+            lambda: stopped.clear_outage("directory"),
+            stopped.list_outages,
+            lambda: stopped.add_client(new_client()),
+            lambda: stopped.find_client(TOKEN, NOW),
+            lambda: stopped.revoke_client("ida", NOW),
+            stopped.list_clients,
             stopped.ping,
         ):
             with pytest.raises(CouldNotAsk, match="could not be asked"):

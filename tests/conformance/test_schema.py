@@ -1,25 +1,33 @@
 """The migrations make what the tables say, on both databases."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 
+from attribute_authority.domain.link import KnownSubject
 from attribute_authority.errors import CouldNotAsk, OperatorError
 from attribute_authority.storage.engine import Patience, make_working_engine, parse_url
 from attribute_authority.storage.schema import MIGRATIONS, migration_names, pending
 from attribute_authority.storage.sql import open_store
-from attribute_authority.storage.tables import metadata
+from attribute_authority.storage.tables import identifier, link, metadata, subject
 from attribute_authority.storage.upgrading import upgrade
+from tests.conformance.pairwise_conformance import NAME, digest_of, sources
+from tests.conformance.samples import CARBERRY, HOME, MAIJA, NOW, OTHER_ORCID, PRODUCTION, TEPPO, eppn, new_link
 from tests.peers.postgresql import PostgresqlServer
 
-ALL = ("0001_subjects_links_replay", "0002_companion")
+ALL = ("0001_subjects_links_replay", "0002_companion", "0003_sources")
 SQLITE_SCHEMA = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND name NOT LIKE 'sqlite%' ORDER BY name"
 POSTGRESQL_SCHEMA = """
     SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
@@ -29,6 +37,22 @@ POSTGRESQL_SCHEMA = """
         FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
     ORDER BY 1
 """
+
+
+def fill(connection: Connection) -> None:
+    """Store what the release before sources would have stored: a person linked, withdrew and linked again, and another linked meanwhile."""
+    linked = {"environment": "production", "source": "import", "linked_at": NOW, "withdrawn_at": None}
+    links = [
+        {**linked, "subject_id": 1, "orcid": CARBERRY.value, "withdrawn_at": NOW + timedelta(hours=1)},
+        {**linked, "subject_id": 2, "orcid": CARBERRY.value},
+        {**linked, "subject_id": 1, "orcid": OTHER_ORCID.value, "linked_at": NOW - timedelta(days=1)},
+    ]
+    for table, rows in (
+        (subject, [{"home_organisation": HOME, "created_at": NOW}] * 2),
+        (identifier, [{"subject_id": number, "kind": "eppn", "value": item.value} for number, item in ((1, TEPPO), (2, MAIJA))]),
+        (link, links),
+    ):
+        connection.execute(insert(table), rows)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -49,8 +73,22 @@ def migrated(url: str) -> Iterator[Connection]:
 
 def schema(connection: Connection) -> list[tuple[str, str]]:
     """Return every name of the schema with its definition, however it is spaced."""
-    rows = connection.execute(text(SQLITE_SCHEMA if connection.dialect.name == "sqlite" else POSTGRESQL_SCHEMA))
-    return [(name, " ".join(definition.split())) for name, definition in rows]
+    on_sqlite = connection.dialect.name == "sqlite"
+    rows = connection.execute(text(SQLITE_SCHEMA if on_sqlite else POSTGRESQL_SCHEMA))
+    return [(name, in_any_order(definition) if on_sqlite else " ".join(definition.split())) for name, definition in rows]
+
+
+def in_any_order(definition: str) -> str:
+    """Return a statement with its clauses sorted: SQLite writes a column that was added later behind the constraints."""
+    before, opening, rest = definition.partition("(")
+    clauses, closing, after = rest.rpartition(")")
+    sorted_clauses = sorted(" ".join(clause.split()) for clause in clauses.split(","))
+    return " ".join((*before.split(), opening, *sorted_clauses, closing, *after.split()))
+
+
+def upgrade_to(name: str, configuration: Config, _: str, to: Callable[[Config, str], None] = command.upgrade) -> None:
+    """Upgrade as a release did whose last migration had that name."""
+    to(configuration, name)
 
 
 class TestMigrations:
@@ -112,6 +150,52 @@ class TestUpgrade:
                 upgrade(url)
 
             assert {"seen_message"} == {name.partition(".")[0] for name, _ in schema(connection)}
+
+
+class TestFilledDatabase:
+    """Upgrading a database of an earlier release that is in use."""
+
+    @pytest.fixture
+    def filled(self, url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+        """A database of the release before sources, in which a person linked, withdrew and linked again."""
+        with monkeypatch.context() as before:
+            before.setattr(command, "upgrade", partial(upgrade_to, "0002_companion"))
+            upgrade(url)
+        with make_working_engine(parse_url(url), Patience()).connect() as connection:
+            fill(connection)
+        return url
+
+    def test_people_are_found_as_before(self, filled: str) -> None:
+        """Whoever was linked is, and nobody is known by another spelling."""
+        upgrade(filled)
+        with closing(open_store(filled)) as store:
+            found = store.find_subject(TEPPO, PRODUCTION)
+            spellings = [item.spelling for link in store.find_links(withdrawn=True) for item in link.identifiers]
+
+        assert KnownSubject(1, HOME, OTHER_ORCID) == found
+        assert [None] * 3 == spellings
+
+    def test_what_happened_before_is_told_in_its_order(self, filled: str) -> None:
+        """A subscriber who begins now ends with what is in force, though a link bears an earlier instant than the withdrawal before it."""
+        upgrade(filled)
+        with closing(open_store(filled)) as store:
+            page = store.read_changes((HOME,), PRODUCTION, 0, 10)
+            further = store.add_link(new_link(TEPPO, eppn("further"), orcid=OTHER_ORCID))
+            later = store.read_changes((HOME,), PRODUCTION, page.last, 10)
+
+        told = [(change.identifiers[0], change.orcid) for change in page.changes]
+        assert [(TEPPO, None), (MAIJA, CARBERRY), (TEPPO, OTHER_ORCID)] == told
+        assert [further.identifiers] == [change.identifiers for change in later.changes]
+
+    def test_people_of_before_are_in_an_index(self, filled: str) -> None:
+        """Whoever was linked before is indexed, and what follows is followed."""
+        upgrade(filled)
+        with closing(open_store(filled)) as store:
+            indexed = store.build(NAME, digest_of, NOW)
+            store.withdraw_link(2, NOW)
+            followed = store.follow(NAME, digest_of)
+
+            assert (2, 1, ()) == (indexed, followed, sources(store, MAIJA.value))
 
 
 class TestAddress:

@@ -4,7 +4,7 @@ lab().ask(envelope(signed(attribute_query(), SP_KEYS))).values
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -15,13 +15,15 @@ from typing import Any
 from lxml import etree
 
 from attribute_authority.core.answering import Answering
+from attribute_authority.core.asking import Organisation
+from attribute_authority.core.deciding import Deciding
 from attribute_authority.domain.entity import AttributeName, Entity, Role
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, IdentifierKind, OrcidId, parse_identifier
 from attribute_authority.domain.link import LinkSource, NewLink
 from attribute_authority.domain.query import RequesterProfile
 from attribute_authority.domain.release import ReleaseRule
 from attribute_authority.events import EventLog, Pseudonyms
-from attribute_authority.ports import EntityDirectory, ReplayGuard, SubjectFinder
+from attribute_authority.ports import EntityDirectory, ReplayGuard, RequesterGuard, SubjectFinder
 from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.answer import AnswerWriter
 from attribute_authority.saml.decryption import Decryption
@@ -31,8 +33,10 @@ from attribute_authority.saml.signing import Signer, load_signer
 from attribute_authority.saml.verification import Verification, accepted_destinations
 from attribute_authority.storage.memory import MemoryLinkStore, MemoryReplayGuard
 from attribute_authority.web.query_door import Delivery, QueryDoor, Reply
+from attribute_authority.web.running import Later
 from tests.factories.metadata import KeyPair, rsa_pair
 from tests.factories.queries import NOW, PERSON, SP
+from tests.factories.sources import FreeGuard, Unwatched, asking
 
 AUTHORITY = "https://aa.example.org/orcid"
 QUERY_URL = "https://aa.example.org/saml/attribute-query"
@@ -163,6 +167,11 @@ class Told:
         return found
 
 
+def whole(begun: Reply | Later[Reply]) -> Reply:
+    """Return an answer, made here and now where it has to wait for a source."""
+    return begun.finish() if isinstance(begun, Later) else begun
+
+
 @dataclass(frozen=True, slots=True)
 class Lab:
     """A door, and the log that it writes."""
@@ -172,8 +181,8 @@ class Lab:
 
     def ask(self, body: bytes, *, client: KeyPair | None = None, content_type: str = "text/xml") -> Told:
         """Send a message; `client` is who holds the TLS connection."""
-        reply = self.door.respond(Delivery(body, content_type, None if client is None else client.public_key, "192.0.2.1"))
-        return Told(reply, self.events()[-1])
+        delivery = Delivery(body, content_type, None if client is None else client.public_key, "192.0.2.1")
+        return Told(whole(self.door.begin(delivery)), self.events()[-1])
 
     def events(self) -> list[dict[str, Any]]:
         """Return the events so far."""
@@ -200,24 +209,29 @@ class Parts:
     store: SubjectFinder | None = None
     replays: ReplayGuard | None = None
     directory: EntityDirectory | None = None
+    organisations: Sequence[Organisation] = ()
+    guard: RequesterGuard = field(default_factory=FreeGuard)
 
 
 def lab(**parts: Any) -> Lab:
     """Make a lab; the parts are those of `Parts`."""
     given = Parts(**parts)
     log = StringIO()
+    directory = given.directory or MemoryEntityDirectory(given.entities)
     door = QueryDoor(
         Verification(
-            given.directory or MemoryEntityDirectory(given.entities),
+            directory,
             given.replays or MemoryReplayGuard(),
             accepted_destinations(given.url),
             WINDOW,
             Decryption([pair.key_pem for pair in given.decryption_keys]),
             AllowedAlgorithms.with_sha1() if given.accept_sha1 else AllowedAlgorithms(),
         ),
-        _answering(given),
+        _answering(given, directory),
         AnswerWriter(given.entity_id, signer_of(given.signing or rsa_pair("authority")), counted("_answer")),
+        given.guard,
         EventLog(log),
+        Unwatched(),
         Pseudonyms(b"a key of sixteen"),
         lambda: NOW,
         counted("correlation"),
@@ -231,6 +245,8 @@ def counted(prefix: str) -> Callable[[], str]:
     return lambda: f"{prefix}{next(numbers)}"
 
 
-def _answering(given: Parts) -> Answering:
+def _answering(given: Parts, directory: EntityDirectory) -> Answering:
     profiles = {EntityId(name): profile for name, profile in given.profiles.items()}
-    return Answering(given.store or stocked_store(), given.rules, given.environment, profiles)
+    store = given.store or stocked_store()
+    sources = asking(given.organisations, directory, store, environment=given.environment)
+    return Answering(Deciding(store, sources, given.rules, given.environment), profiles)

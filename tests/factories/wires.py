@@ -3,20 +3,23 @@
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.threadpool import ThreadPool
 
-from attribute_authority.web.back_channel import AttributeQueryResource, Inline, MetadataResource, Runner, back_channel_root
+from attribute_authority.web.back_channel import AttributeQueryResource, MetadataResource, back_channel_root
 from attribute_authority.web.client_key import ClientKeys, TrustedProxies
-from attribute_authority.web.http import BoundedSite
-from attribute_authority.web.query_door import Delivery, QueryDoor, Reply
+from attribute_authority.web.http import BoundedSite, NothingHere
+from attribute_authority.web.running import BoundedPool, Inline, Later, Runner
 from attribute_authority.web.tls import TlsServer
 from tests.factories.doors import Lab
+
+T = TypeVar("T")
 
 TIMEOUT = 30.0
 MAX_BODY = 20_000
@@ -120,9 +123,26 @@ class Served:
 def served(lab: Lab, *, runner: Runner | None = None, proxies: TrustedProxies | None = None) -> Served:
     """Put a lab behind HTTP."""
     clock = Clock()
-    resource = AttributeQueryResource(lambda: lab.door, ClientKeys(proxies), runner or Inline())
-    root = back_channel_root(resource, MetadataResource(lambda: METADATA))
+    resource = AttributeQueryResource(lambda: lab.door, ClientKeys(proxies), runner or Inline(on_the_spot()))
+    root = back_channel_root(resource, MetadataResource(lambda: METADATA), NothingHere())
     return Served(lab, BoundedSite(root, clock, timeout=TIMEOUT, max_body_bytes=MAX_BODY), clock)
+
+
+class OnTheSpot(BoundedPool):
+    """Does at once what is left for a thread."""
+
+    def call(self, work: Callable[[], T], give_up: Callable[[str], T]) -> "Deferred[T]":
+        """Do it."""
+        return succeed(work())
+
+
+def on_the_spot() -> BoundedPool:
+    """Make a pool without threads."""
+    return OnTheSpot(Clock(), ThreadPool(0, 1), 1.0)
+
+
+def _whole(begun: T | Later[T]) -> T:
+    return begun.finish() if isinstance(begun, Later) else begun
 
 
 class Held:
@@ -131,10 +151,10 @@ class Held:
     def __init__(self) -> None:
         self.waiting: list[Callable[[], None]] = []
 
-    def respond(self, door: QueryDoor, delivery: Delivery) -> "Deferred[Reply]":
+    def run(self, begin: Callable[[], T | Later[T]], give_up: Callable[[str], T]) -> "Deferred[T]":
         """Keep the delivery."""
-        answered: Deferred[Reply] = Deferred()
-        self.waiting.append(lambda: answered.callback(door.respond(delivery)))
+        answered: Deferred[T] = Deferred()
+        self.waiting.append(lambda: answered.callback(_whole(begin())))
         return answered
 
     def release(self) -> None:

@@ -21,7 +21,7 @@ from attribute_authority.saml import namespaces as ns
 from attribute_authority.saml.metadata_reader import read_metadata
 from attribute_authority.storage.memory import MemoryLinkStore
 from attribute_authority.web.query_door import Delivery
-from tests.factories.doors import Lab, Told, eppn, lab, link, rule
+from tests.factories.doors import Lab, Told, eppn, lab, link, rule, whole
 from tests.factories.metadata import KeyPair
 
 CAPTURES = Path(__file__).parent / "captures"
@@ -88,7 +88,7 @@ def replay(name: str, *, certificate: bool | None = None, **parts: Any) -> Told:
     (key,) = next(entity.querying_keys for entity in entities() if entity.entity_id == SP)
     present = sent.with_certificate if certificate is None else certificate
     door = authority(**parts).at(sent.sent)
-    return Told(door.door.respond(Delivery(sent.body, sent.content_type, key if present else None)), door.events()[-1])
+    return Told(whole(door.door.begin(Delivery(sent.body, sent.content_type, key if present else None))), door.events()[-1])
 
 
 def assert_answered(told: Told, value: str, kind: str) -> None:
@@ -203,7 +203,7 @@ def test_day_after(name: str) -> None:
     sent = capture(name)
     door = authority(accept_sha1=True).at(sent.sent.replace(day=sent.sent.day + 1))
     (key,) = next(entity.querying_keys for entity in entities() if entity.entity_id == SP)
-    reply = door.door.respond(Delivery(sent.body, sent.content_type, key))
+    reply = whole(door.door.begin(Delivery(sent.body, sent.content_type, key)))
 
     assert ("Requester", "RequestDenied") == Told(reply, {}).codes
     assert "the IssueInstant" in door.events()[-1]["cause"]

@@ -70,6 +70,8 @@ class PostgresqlServer:
         try:
             for process in processes:
                 os.kill(process, signal.SIGSTOP)
+            for process in processes:
+                _wait_until_still(process)
             yield
         finally:
             for process in processes:
@@ -115,6 +117,12 @@ class PostgresqlServer:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{program}: {done.stdout}{done.stderr}")
+
+
+def _wait_until_still(process: int) -> None:
+    """A signal is sent before it has arrived."""
+    while Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "TZ":
+        os.sched_yield()
 
 
 def _children(parent: int) -> list[int]:

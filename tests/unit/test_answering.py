@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from attribute_authority.core.answering import Answering, Decision, Outcome
+from attribute_authority.core.answering import Answering
+from attribute_authority.core.deciding import Deciding, Decision, Outcome
 from attribute_authority.domain.entity import AttributeName
 from attribute_authority.domain.identifiers import EntityId, Environment
 from attribute_authority.domain.query import AttributeDesignator, AttributeQuery, NameId, RequesterProfile
 from attribute_authority.domain.release import EDU_PERSON_ORCID
 from attribute_authority.errors import CouldNotAsk, Denied
 from attribute_authority.saml import namespaces as ns
+from attribute_authority.saml.metadata_index import MemoryEntityDirectory
 from tests.factories.doors import (
     IDP,
     ORCID,
@@ -23,7 +25,8 @@ from tests.factories.doors import (
     service_provider,
     stocked_store,
 )
-from tests.factories.queries import PERSON, SP
+from tests.factories.queries import NOW, PERSON, SP
+from tests.factories.sources import asking
 
 URI = f"https://orcid.org/{ORCID}"
 QUERY = AttributeQuery("_query", service_provider(), NameId(PERSON, ns.EPPN_OID_URN))
@@ -31,8 +34,23 @@ QUERY = AttributeQuery("_query", service_provider(), NameId(PERSON, ns.EPPN_OID_
 
 def answering(**changes: object) -> Answering:
     """Make the core over the stocked store."""
-    parts: dict[str, object] = {"subjects": stocked_store(), "rules": (rule(SP),), "environment": Environment.PRODUCTION, "profiles": {}}
-    return Answering(**{**parts, **changes})  # type: ignore[arg-type] # the fields are named by the tests
+    store = changes.pop("subjects", None) or stocked_store()
+    profiles = changes.pop("profiles", {})
+    parts: dict[str, object] = {
+        "subjects": store,
+        "sources": asking((), MemoryEntityDirectory(()), store),  # type: ignore[arg-type]
+        "rules": (rule(SP),),
+        "environment": Environment.PRODUCTION,
+    }
+    return Answering(Deciding(**{**parts, **changes}), profiles)  # type: ignore[arg-type] # the fields are named by the tests
+
+
+def decide(core: Answering, query: AttributeQuery) -> Decision:
+    """Decide on a query that no source has to be asked about."""
+    begun = core.begin(query, NOW)
+
+    assert isinstance(begun, Decision)
+    return begun
 
 
 def about(name_id: NameId) -> AttributeQuery:
@@ -47,14 +65,14 @@ def asking_for(*designators: AttributeDesignator) -> AttributeQuery:
 
 def told(core: Answering, query: AttributeQuery) -> tuple[Outcome, tuple[str, ...]]:
     """Decide and answer."""
-    decision = core.decide(query)
+    decision = decide(core, query)
     return decision.outcome, core.answer(query, decision).values
 
 
 def test_released() -> None:
     """A known person, an iD and a rule: the iD in URI form; the decision tells how it was found."""
     core = answering()
-    decision = core.decide(QUERY)
+    decision = decide(core, QUERY)
 
     assert (Outcome.RELEASED, eppn(), 0) == (decision.outcome, decision.matched, decision.rule)
     assert (URI,) == core.answer(QUERY, decision).values
@@ -64,7 +82,7 @@ def test_answer_names_the_query_and_echoes_its_name_id() -> None:
     """Whatever the values, the answer is to this query, this requester, and about this NameID."""
     query = about(NameId("nobody@uni.example", None, "a", None, "b"))
     core = answering()
-    answer = core.answer(query, core.decide(query))
+    answer = core.answer(query, decide(core, query))
 
     assert ("_query", SP, query.name_id, ()) == (answer.in_response_to, answer.requester, answer.name_id, answer.values)
 
@@ -91,7 +109,7 @@ def test_withheld_without_a_rule() -> None:
 def test_identity_provider_without_a_rule_may_not_ask() -> None:
     """An identity provider that no rule names is refused."""
     with pytest.raises(Denied):
-        answering().decide(replace(QUERY, requester=identity_provider()))
+        decide(answering(), replace(QUERY, requester=identity_provider()))
 
 
 @pytest.mark.parametrize("values", [(URI,), (ORCID,), (f"http://orcid.org/{ORCID}",), ("x", URI), (f" {URI} ",)])
@@ -165,13 +183,13 @@ def test_store_away() -> None:
             raise CouldNotAsk("away")
 
     with pytest.raises(CouldNotAsk):
-        answering(subjects=Away()).decide(QUERY)
+        answering(subjects=Away()).begin(QUERY, NOW)
 
 
 def test_decision_without_release_gives_no_value() -> None:
     """Only a decision to release puts an iD into an answer, whatever else it holds."""
     core = answering()
-    released = core.decide(QUERY)
+    released = decide(core, QUERY)
 
     for outcome in set(Outcome) - {Outcome.RELEASED}:
         decision: Decision = replace(released, outcome=outcome)

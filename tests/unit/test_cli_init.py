@@ -163,7 +163,9 @@ def test_check_warns_of_rules_that_come_to_nothing(tmp_path: Path) -> None:
     authority.append('[[release]]\nrequesters = ["https://sp.example.org/sp"]')
     result = authority.run("check")
 
-    warning = "warning: release[2].requesters: https://sp.example.org/sp is not in valid metadata: its queries will be denied\n"
+    warning = (
+        "warning: release[2].requesters: https://sp.example.org/sp is not in valid metadata: it can ask by a token of `client add` alone\n"
+    )
     assert (0, warning) == (result.exit_code, result.stderr)
 
 

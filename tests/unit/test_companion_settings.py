@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from attribute_authority.checking import check_all
+from attribute_authority.configuration import read_configuration
 from attribute_authority.errors import FaultyConfiguration
-from attribute_authority.settings import Settings, read_settings
+from attribute_authority.settings import Settings
 from tests.factories.authority import Authority, new_authority
 
 _COMPANION = """
@@ -33,13 +34,13 @@ def _authority(path: Path, companion: str = _COMPANION, orcid: str = _ORCID, env
 
 def _faults(authority: Authority) -> str:
     with pytest.raises(FaultyConfiguration) as refused:
-        read_settings(authority.config)
+        read_configuration(authority.config)
     return "\n".join(refused.value.faults)
 
 
 def test_the_tables_that_init_suggests_are_a_configuration(tmp_path: Path) -> None:
     """With the keys that init wrote and the client secret beside them, no fault is found."""
-    assert () == check_all(read_settings(_authority(tmp_path).config))
+    assert () == check_all(read_configuration(_authority(tmp_path).config))
 
 
 @pytest.mark.parametrize("missing", ["companion", "orcid"])
@@ -102,7 +103,7 @@ def test_check_names_files_that_cannot_be_used(tmp_path: Path, file: str, conten
     authority = _authority(tmp_path)
     (authority.directory / file).write_bytes(content)
 
-    (fault,) = check_all(read_settings(authority.config))
+    (fault,) = check_all(read_configuration(authority.config))
 
     assert fault.startswith(told)
     assert file.rpartition("/")[2] in fault
@@ -121,13 +122,13 @@ def test_a_logo_must_be_an_image(tmp_path: Path) -> None:
     authority = _authority(tmp_path, _COMPANION + '\n[companion.service]\nlogo = "logo.txt"\n')
     (authority.directory / "logo.txt").write_text("no image")
 
-    (fault,) = check_all(read_settings(authority.config))
+    (fault,) = check_all(read_configuration(authority.config))
 
     assert "expected an image" in fault
 
 
 def test_pages_have_the_authoritys_address_unless_told_otherwise(tmp_path: Path) -> None:
     """companion.base_url is for those who serve them under another name."""
-    settings: Settings = read_settings(_authority(tmp_path, _COMPANION.replace('base_url = "https://orcid.example.org"\n', "")).config)
+    settings: Settings = read_configuration(_authority(tmp_path, _COMPANION.replace('base_url = "https://orcid.example.org"\n', "")).config)
 
     assert settings.authority.base_url == settings.companion_url

@@ -5,13 +5,15 @@ import tomllib
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, TypeGuard, get_args
+from typing import Any, TypeGuard, cast, get_args
 
 import pytest
 from pydantic_core import PydanticUndefined
 
-from attribute_authority.setting_values import KeyPair, Table
-from attribute_authority.settings import Settings, read_settings
+from attribute_authority.configuration import read_configuration
+from attribute_authority.setting_values import KeyPair, SourceTable, Table
+from attribute_authority.settings import Settings
+from connectors import CATALOGUE, find_kind
 
 _FILE = Path(__file__).parents[2] / "conf" / "authority.toml"
 _COMMENTED = re.compile(r"(?m)^# (?=[a-z0-9_]+ = |\[)")
@@ -30,10 +32,18 @@ def _table_in(annotation: object) -> type[Table] | None:
 def _keys(table: type[Table], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
     for name, field in table.model_fields.items():
         inner = _table_in(field.annotation)
+        if inner is SourceTable:
+            # Each kind has its own keys.
+            continue
         if inner is not None and inner is not KeyPair:
             yield from _keys(inner, (*above, name))
         else:
             yield (*above, name), field.default
+
+
+def _sources() -> list[dict[str, object]]:
+    (organisation,) = cast("list[dict[str, list[dict[str, object]]]]", _uncommented()["organisation"])
+    return organisation["source"]
 
 
 def _shown(path: tuple[str, ...]) -> object:
@@ -63,6 +73,30 @@ def test_every_key_is_shown_with_its_default(path: tuple[str, ...], default: obj
     assert written in (PydanticUndefined, None) or written == (tuple(shown) if isinstance(shown, list) else shown)
 
 
+def _as_written(default: object) -> object:
+    return {} if default is PydanticUndefined else default
+
+
+@pytest.mark.parametrize("kind", CATALOGUE)
+def test_every_kind_of_source_is_shown_with_its_defaults(kind: str) -> None:
+    """Each kind of source is shown once, with each of its keys; where a key has a default, that is what is shown."""
+    (shown,) = (source for source in _sources() if source["kind"] == kind)
+    found = find_kind(kind)
+    assert found is not None
+    fields = found.settings.model_fields
+    defaults = {name: _as_written(field.default) for name, field in fields.items() if not field.is_required() and field.default is not None}
+
+    assert {name: default for name, default in defaults.items() if name in shown} == {
+        name: shown[name] for name in defaults if name in shown
+    }
+    assert set(fields) - {"timeout"} == set(shown) - {"timeout"}
+
+
+def test_time_out_of_sources_is_shown() -> None:
+    """The key that every kind has is shown at one of them, with its default."""
+    assert [SourceTable.model_fields["timeout"].default] == [source["timeout"] for source in _sources() if "timeout" in source]
+
+
 def test_nothing_is_shown_that_is_no_key() -> None:
     """With every comment made a key, the file is refused for no other reason than that some of its keys exclude each other."""
     content: dict[str, Any] = _uncommented()
@@ -71,6 +105,7 @@ def test_nothing_is_shown_that_is_no_key() -> None:
     for alternative in ("identity_provider", "trusted_headers"):
         content["companion"].pop(alternative)
     content["orcid"].pop("registry_url")
+    content["organisation"][0].pop("source")
     back_channel["trusted_proxies"] = ["127.0.0.1"]
     settings = Settings.model_validate(content, context={"directory": _FILE.parent})
 
@@ -79,7 +114,7 @@ def test_nothing_is_shown_that_is_no_key() -> None:
 
 def test_the_file_as_it_stands_is_a_configuration() -> None:
     """What is not commented out is a valid configuration, of which paths are relative to its directory."""
-    settings = read_settings(_FILE)
+    settings = read_configuration(_FILE)
 
     assert _FILE.parent / "keys" / "signing.key" == settings.authority.signing[0].key
 

@@ -15,6 +15,7 @@ import requests
 from werkzeug.wrappers import Response
 
 from attribute_authority.assembly import new_saml_id, present
+from attribute_authority.configuration import read_configuration
 from attribute_authority.demo.authority import AuthorityPorts, Surroundings, serving, write_authority
 from attribute_authority.demo.browser import Browser
 from attribute_authority.demo.federation import Federation, start_with_retries
@@ -25,7 +26,6 @@ from attribute_authority.demo.walk import walk
 from attribute_authority.domain.identifiers import Environment
 from attribute_authority.errors import CouldNotAsk
 from attribute_authority.keys import FreshKey
-from attribute_authority.settings import read_settings
 from tests.factories.metadata import rsa_pair
 
 _DEMO = [sys.executable, "-m", "attribute_authority", "demo"]
@@ -164,7 +164,7 @@ def authority(directory: Path, ports: AuthorityPorts) -> Path:
 def test_the_authority_of_the_demo_is_a_sandbox_with_secrets_of_its_own(tmp_path: Path) -> None:
     """Its configuration is read as any other; it listens on this machine alone, and nobody else reads its secrets."""
     config = authority(tmp_path, AuthorityPorts(20_001, 20_002, 20_003))
-    settings = read_settings(config)
+    settings = read_configuration(config)
 
     assert settings.companion is not None
     assert settings.orcid is not None

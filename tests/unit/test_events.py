@@ -30,7 +30,7 @@ def test_pseudonym_is_the_same_for_the_same_person() -> None:
 def test_query_event(failure: str | None, level: str) -> None:
     """What is known is written, what is not is left out, and a failure is a warning."""
     stream = StringIO()
-    EventLog(stream).query(QueryEvent("c1", requester="urn:sp", failure=failure), stopwatch())
+    EventLog(stream).query(QueryEvent("c1", "attribute-query", requester="urn:sp", failure=failure), stopwatch())
     (line,) = lines(stream)
 
     assert (level, "query", "c1", "urn:sp") == (line["level"], line["event"], line["correlation_id"], line["requester"])
@@ -42,7 +42,7 @@ def test_query_event(failure: str | None, level: str) -> None:
 def test_line_breaks_stay_inside_their_line() -> None:
     """Nobody writes a second line by way of an entityID."""
     stream = StringIO()
-    EventLog(stream).query(QueryEvent("c1", requester='urn:sp\n{"event": "forged"}\r\u2028'), stopwatch())
+    EventLog(stream).query(QueryEvent("c1", "attribute-query", requester='urn:sp\n{"event": "forged"}\r\u2028'), stopwatch())
 
     assert ["query"] == [line["event"] for line in lines(stream)]
     assert 1 == stream.getvalue().count("\n")

@@ -23,6 +23,8 @@ STATUSES: dict[type[errors.AuthorityError], tuple[str, str | None]] = {
     errors.VersionTooHigh: (ns.STATUS_VERSION_MISMATCH, ns.STATUS_REQUEST_VERSION_TOO_HIGH),
     errors.VersionTooLow: (ns.STATUS_VERSION_MISMATCH, ns.STATUS_REQUEST_VERSION_TOO_LOW),
     errors.CouldNotAsk: (ns.STATUS_RESPONDER, None),
+    errors.SourceUnavailable: (ns.STATUS_RESPONDER, None),
+    errors.TooManyQueries: (ns.STATUS_REQUESTER, ns.STATUS_REQUEST_DENIED),
     errors.OperatorError: (ns.STATUS_RESPONDER, None),
     errors.InvalidIdentifier: (ns.STATUS_RESPONDER, None),
     errors.Conflict: (ns.STATUS_RESPONDER, None),
@@ -46,18 +48,27 @@ PAGES: dict[type[errors.AuthorityError], tuple[ProblemKind, int]] = {
     errors.OtherOrcidLinked: (ProblemKind.FORM_OVER, 409),
     errors.SubjectsDiffer: (ProblemKind.SUBJECTS_DIFFER, 409),
 }
+LOOKUPS: tuple[type[errors.AuthorityError], ...] = (errors.NotAuthenticated, errors.InvalidRequest)
+"""These are of the lookup door alone, which has its own form for every failure."""
+
+
+def failure(kind: type[errors.AuthorityError]) -> errors.AuthorityError:
+    """Make a failure of that kind."""
+    if issubclass(kind, errors.SourceUnavailable | errors.TooManyQueries):
+        return kind(SECRET, 5.0)
+    return kind(SECRET)
 
 
 @pytest.mark.parametrize("kind", list(FAULTS))
 def test_faults(kind: type[errors.AuthorityError]) -> None:
     """What is wrong with the envelope is a SOAP fault."""
-    assert Fault(FAULTS[kind], f"{kind.public} (id)") == public_form(kind(SECRET), "id")
+    assert Fault(FAULTS[kind], f"{kind.public} (id)") == public_form(failure(kind), "id")
 
 
 @pytest.mark.parametrize("kind", list(STATUSES))
 def test_statuses(kind: type[errors.AuthorityError]) -> None:
     """What is wrong with the query, or with us, is a SAML status, with the id under which the log tells more."""
-    assert Status(*STATUSES[kind], f"{kind.public} (id)") == public_form(kind(SECRET), "id")
+    assert Status(*STATUSES[kind], f"{kind.public} (id)") == public_form(failure(kind), "id")
 
 
 @pytest.mark.parametrize("kind", [*PAGES, *FAULTS, *STATUSES])
@@ -65,13 +76,13 @@ def test_pages(kind: type[errors.AuthorityError]) -> None:
     """What goes wrong on the companion page has a page of its own; anything else is a defect, but for what cannot be asked."""
     expected = (ProblemKind.UNAVAILABLE, 503) if kind is errors.CouldNotAsk else PAGES.get(kind, (ProblemKind.DEFECT, 500))
 
-    assert expected == problem_of(kind(SECRET))
+    assert expected == problem_of(failure(kind))
 
 
 def test_every_failure_has_its_form() -> None:
     """No failure of the closed set is forgotten here, and none tells its cause."""
-    known = {*FAULTS, *STATUSES, *PAGES, errors.AuthorityError, errors.FaultyConfiguration}
+    known = {*FAULTS, *STATUSES, *PAGES, *LOOKUPS, errors.AuthorityError, errors.FaultyConfiguration}
     found = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AuthorityError)}
 
     assert known == found
-    assert not [kind for kind in (*FAULTS, *STATUSES) if SECRET in str(public_form(kind(SECRET), "id"))]
+    assert not [kind for kind in (*FAULTS, *STATUSES) if SECRET in str(public_form(failure(kind), "id"))]

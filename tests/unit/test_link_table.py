@@ -79,7 +79,15 @@ def test_qualified_identifiers_are_written_with_their_qualifiers() -> None:
     persistent = parse_identifier(IdentifierKind.PERSISTENT, "q=+/", _HOME, _SERVICE)
     row = write_row(_link((pairwise, persistent)))
 
-    assert (f"{_SERVICE}!abc@{_SCOPE}", f"{_HOME}!{_SERVICE}!q=+/") == (row["pairwise-id"], row["persistent"])
+    assert (f"{_SERVICE}!AbC@{_SCOPE}", f"{_HOME}!{_SERVICE}!q=+/") == (row["pairwise-id"], row["persistent"])
+
+
+def test_spelling_of_the_home_organisation_survives() -> None:
+    """What a home organisation computes depends on every letter, so an export and its import keep how it writes an identifier."""
+    row = _read(_written([_link((parse_identifier(IdentifierKind.EPPN, f"Teppo@{_SCOPE}"),))]))[0][1]
+
+    assert isinstance(row, NewLink)
+    assert ("teppo@uni.example", "Teppo@uni.example") == (row.identifiers[0].value, row.identifiers[0].spelling)
 
 
 def test_several_identifiers_of_a_kind_share_a_cell() -> None:

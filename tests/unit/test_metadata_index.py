@@ -90,6 +90,67 @@ class TestEveryDirectory:
         assert FULL == directory.find_entity(SP, NOW)
 
 
+class TestKeys:
+    """Finding entities by the keys that they ask with."""
+
+    def test_entities_are_found_by_each_of_their_keys(self, open_directory: Open) -> None:
+        """Whoever proves a key is every entity that has it, in the order of entityIDs, whole and again."""
+        directory = open_directory([SAME_KEYS, EMPTY, FULL])
+
+        for _ in range(2):
+            assert (FULL,) == directory.find_entities_by_key(b"\x00\xff one", NOW)
+            assert (SAME_KEYS, FULL) == directory.find_entities_by_key(b"two", NOW)
+
+    @pytest.mark.parametrize("key", [b"", b"one ", b"ONE", b"three", b"\x00" * 32])
+    def test_unknown_key_is_nobodys(self, open_directory: Open, key: bytes) -> None:
+        """Keys are compared exactly, and those that only assertions are signed with do not count."""
+        assert () == open_directory([FULL, SAME_KEYS]).find_entities_by_key(key, NOW)
+
+    def test_expired_entity_is_not_found_by_its_key(self, open_directory: Open) -> None:
+        """Validity is judged with every question, for each entity by itself."""
+        directory = open_directory([FULL, SAME_KEYS])
+        found = [directory.find_entities_by_key(b"two", at) for at in (NOW, NOW + HOUR, NOW)]
+
+        assert [(SAME_KEYS, FULL), (SAME_KEYS,), (SAME_KEYS, FULL)] == found
+
+    def test_further_entity_with_a_known_name_adds_no_key(self, open_directory: Open) -> None:
+        """What was left out of the index is not found by its key, nor is the entity whose name it took."""
+        directory = open_directory([FULL, Entity(SP, querying_keys=(b"evil",))])
+
+        assert () == directory.find_entities_by_key(b"evil", NOW)
+
+    def test_key_that_an_entity_lists_twice_finds_it_once(self, open_directory: Open) -> None:
+        """The same key in two roles is one."""
+        twice = Entity(SP, querying_keys=(b"one", b"one"))
+
+        assert (twice,) == open_directory([twice]).find_entities_by_key(b"one", NOW)
+
+    def test_new_index_is_seen_after_reopening(self, tmp_path: Path) -> None:
+        """A key that was taken out of metadata counts until the worker is told, and not afterwards."""
+        directory = index_of(tmp_path / "index", FULL)
+        before = directory.find_entities_by_key(b"two", NOW)
+        write_index(tmp_path / "index", [Entity(SP, querying_keys=(b"new",))])
+        meanwhile = directory.find_entities_by_key(b"two", NOW)
+        directory.reopen()
+
+        assert ((FULL,), (FULL,), ()) == (before, meanwhile, directory.find_entities_by_key(b"two", NOW))
+
+    def test_more_keys_than_are_kept_are_found(self, tmp_path: Path) -> None:
+        """What was pushed out of memory is read again."""
+        entities = [Entity(parse_entity_id(f"https://sp{n}.example"), querying_keys=(b"%d" % n, b"shared")) for n in range(4)]
+        write_index(tmp_path / "index", entities)
+        directory = SqliteEntityDirectory(tmp_path / "index", kept_entities=2)
+
+        for _ in range(2):
+            assert [(entity,) for entity in entities] == [directory.find_entities_by_key(b"%d" % n, NOW) for n in range(4)]
+            assert tuple(entities) == directory.find_entities_by_key(b"shared", NOW)
+
+    def test_index_that_cannot_be_read_is_could_not_ask(self, tmp_path: Path) -> None:
+        """An index that cannot be read is never the same as an unknown key."""
+        with pytest.raises(CouldNotAsk, match="index"):
+            SqliteEntityDirectory(tmp_path / "index").find_entities_by_key(b"two", NOW)
+
+
 class TestWriting:
     """How an index comes to be."""
 

@@ -14,7 +14,8 @@ import requests
 
 from attribute_authority.demo.sites import listen
 from attribute_authority.keys import make_key
-from connectors._http import AnswerTooLarge, Deadline, bind
+from connectors._deadline import Deadline
+from connectors._http import AnswerTooLarge, bind
 from tests.factories.registries import PATIENCE
 
 IMPATIENCE = 0.3

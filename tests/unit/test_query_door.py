@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from attribute_authority.domain.query import NothingToRelease, Recipient, RequesterProfile
-from attribute_authority.web.back_channel import Inline, OnPool
 from attribute_authority.web.query_door import PYSAML2_CONTENT_TYPE, Delivery, Reply
+from attribute_authority.web.running import BoundedPool, Inline, OnPool
 from tests.factories.doors import AUTHORITY, Told, lab, sp_keys
 from tests.factories.queries import NOW, SP, asking, attribute_query, envelope, instant, name_id
+from tests.factories.wires import on_the_spot
 
 DATA = "saml:Assertion/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData"
 UNKNOWN = envelope(asking(name_id("nobody@uni.example")))
@@ -92,9 +92,15 @@ def test_one_event_for_each_query() -> None:
 def test_inline_runs_where_it_is_called() -> None:
     """A local store is asked in place."""
     results: list[Reply] = []
-    Inline().respond(lab().door, Delivery(b"x", "text/xml", None)).addCallback(results.append)
+    door = lab().door
+    Inline(on_the_spot()).run(lambda: door.begin(Delivery(b"x", "text/xml", None)), unexpected).addCallback(results.append)
 
     assert [500] == [reply.status for reply in results]
+
+
+def unexpected(cause: str) -> Reply:
+    """Fail, for nothing should be given up."""
+    raise AssertionError(cause)
 
 
 class StuckPool:
@@ -108,7 +114,9 @@ def test_store_that_hangs() -> None:
     """On a pool an answer is given up after the deadline: could not ask, and one event."""
     clock, door = Clock(), lab()
     results: list[Reply] = []
-    answered: Deferred[Reply] = OnPool(clock, StuckPool(), 6.0).respond(door.door, Delivery(b"x", "text/xml", None))  # type: ignore[arg-type]
+    stuck = BoundedPool(clock, StuckPool(), 6.0)  # type: ignore[arg-type]
+    delivery = Delivery(b"x", "text/xml", None)
+    answered = OnPool(stuck, on_the_spot()).run(lambda: door.door.begin(delivery), lambda cause: door.door.give_up(delivery, cause))
     answered.addCallback(results.append)
     clock.advance(5.9)
 

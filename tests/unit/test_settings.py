@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from attribute_authority.configuration import read_configuration
 from attribute_authority.domain.identifiers import Environment
 from attribute_authority.errors import FaultyConfiguration, OperatorError
-from attribute_authority.settings import DEFAULT_CONFIG, BackChannelSettings, Settings, config_path, read_settings
+from attribute_authority.settings import DEFAULT_CONFIG, BackChannelSettings, Settings, config_path
 
 _AUTHORITY = """
 [authority]
@@ -30,7 +31,7 @@ def _write(directory: Path, text: str) -> Path:
 def _faults(directory: Path, text: str) -> tuple[str, ...]:
     file = _write(directory, text)
     with pytest.raises(FaultyConfiguration) as caught:
-        read_settings(file)
+        read_configuration(file)
     start = f"{file}: "
     assert all(fault.startswith(start) for fault in caught.value.faults)
     return tuple(fault.removeprefix(start) for fault in caught.value.faults)
@@ -38,7 +39,7 @@ def _faults(directory: Path, text: str) -> tuple[str, ...]:
 
 def test_the_least_configuration_has_safe_defaults(tmp_path: Path) -> None:
     """With who we are and a database alone, production iDs are meant, nobody is trusted and nobody receives anything."""
-    settings = read_settings(_write(tmp_path, _LEAST))
+    settings = read_configuration(_write(tmp_path, _LEAST))
 
     expected = (Environment.PRODUCTION, (), (), False, "127.0.0.1")
     observed = (
@@ -53,7 +54,7 @@ def test_the_least_configuration_has_safe_defaults(tmp_path: Path) -> None:
 
 def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     """Keys, state and SQLite's file are found from the configuration's directory, wherever the command runs."""
-    settings = read_settings(_write(tmp_path, _LEAST))
+    settings = read_configuration(_write(tmp_path, _LEAST))
 
     pair = settings.authority.signing[0]
     observed = (pair.key, pair.certificate, settings.authority.state_directory, settings.database.url)
@@ -64,7 +65,7 @@ def test_a_relative_name_of_the_file_gives_absolute_paths(tmp_path: Path, monkey
     """The configuration may be named from where the operator stands."""
     _write(tmp_path, _LEAST)
     monkeypatch.chdir(tmp_path)
-    settings = read_settings(Path("authority.toml"))
+    settings = read_configuration(Path("authority.toml"))
 
     assert f"sqlite:///{tmp_path}/links.db" == settings.database.url
 
@@ -72,7 +73,7 @@ def test_a_relative_name_of_the_file_gives_absolute_paths(tmp_path: Path, monkey
 @pytest.mark.parametrize("url", ["sqlite:////var/lib/links.db", "postgresql+psycopg://aa@db.example.org/orcid"])
 def test_other_databases_are_left_as_they_are(tmp_path: Path, url: str) -> None:
     """An absolute path and a database server are taken literally."""
-    settings = read_settings(_write(tmp_path, _LEAST.replace("sqlite:///links.db", url)))
+    settings = read_configuration(_write(tmp_path, _LEAST.replace("sqlite:///links.db", url)))
 
     assert url == settings.database.url
 
@@ -187,7 +188,7 @@ def test_a_password_is_not_repeated(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
     """A first-time operator is led to init."""
     with pytest.raises(OperatorError) as caught:
-        read_settings(tmp_path / "none.toml")
+        read_configuration(tmp_path / "none.toml")
 
     advice = "Write one with `attribute-authority init`, or name it with --config"
     assert f"{tmp_path}/none.toml: cannot be read: No such file or directory. {advice}" == caught.value.cause
@@ -201,7 +202,7 @@ def test_what_is_no_toml_is_told_with_the_place(tmp_path: Path, content: bytes, 
     file = tmp_path / "authority.toml"
     file.write_bytes(content)
     with pytest.raises(OperatorError) as caught:
-        read_settings(file)
+        read_configuration(file)
 
     assert caught.value.cause.startswith(f"{file}: expected TOML in UTF-8: ")
     assert expected in caught.value.cause
@@ -223,6 +224,6 @@ def test_the_option_counts_before_the_environment_and_that_before_the_default() 
 
 def test_the_location_of_the_attribute_service_follows_the_back_channel(tmp_path: Path) -> None:
     """The back channel's own base URL counts before the authority's, and slashes at the end make no difference."""
-    settings = read_settings(_write(tmp_path, f"{_LEAST}\n[back_channel]\nbase_url = 'https://back.example.org:8443/'"))
+    settings = read_configuration(_write(tmp_path, f"{_LEAST}\n[back_channel]\nbase_url = 'https://back.example.org:8443/'"))
 
     assert "https://back.example.org:8443/saml/attribute-query" == settings.attribute_query_url

@@ -30,9 +30,8 @@ def _names(rules: Sequence[ReleaseRule], directory: EntityDirectory, language: s
     for rule in rules:
         for requester in rule.requesters or ():
             entity = directory.find_entity(requester, now)
-            # A service that is not in valid metadata receives nothing.
-            if entity is not None:
-                yield entity.name(language)
+            # What is in no metadata has no other name, and may still be a client of the lookup door.
+            yield requester if entity is None else entity.name(language)
 
 
 def _distinct(texts: Iterator[str | None]) -> tuple[str, ...]:

@@ -1,0 +1,240 @@
+"""The numbers that Prometheus fetches: from every process, and of nobody."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+from prometheus_client import values
+from prometheus_client.parser import text_string_to_metric_families
+
+from attribute_authority.domain.identifiers import EntityId
+from attribute_authority.metrics import Metrics, forget_process, open_metrics, prepare_metrics
+from attribute_authority.ports import EnumerationWatch, QueryWatch, SourceWatch
+
+IDP = EntityId("https://idp.uni.example/idp")
+VERSION = "1.2.3"
+
+if TYPE_CHECKING:
+    _watches_queries: type[QueryWatch] = Metrics
+    _watches_sources: type[SourceWatch] = Metrics
+    _watches_requesters: type[EnumerationWatch] = Metrics
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Make a directory of metrics; the library, loaded long before, becomes again afterwards what it was."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "elsewhere")
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+    prepare_metrics(tmp_path / "metrics")
+    yield tmp_path / "metrics"
+    values.close_all_multiprocess_files()
+
+
+def in_process(work: Callable[[], None]) -> int:
+    """Do something in a worker's process, and return the number that it had."""
+    process = get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+
+    assert (0, True) == (process.exitcode, process.pid is not None)
+    return process.pid or 0
+
+
+def serve(metrics: Metrics, *work: Callable[[], None]) -> int:
+    """Start as a worker, do something, and end."""
+
+    def run() -> None:
+        metrics.worker_started(VERSION)
+        for step in work:
+            step()
+
+    return in_process(run)
+
+
+def numbers(metrics: Metrics) -> Mapping[str, float]:
+    """Read what a scrape gets, by name and labels in the order of their names."""
+    families = text_string_to_metric_families(metrics.render().decode())
+    return {_key(sample.name, sample.labels): sample.value for family in families for sample in family.samples}
+
+
+def _key(name: str, labels: Mapping[str, str]) -> str:
+    return " ".join((name.removeprefix("attribute_authority_"), *(f"{label}={labels[label]}" for label in sorted(labels))))
+
+
+def everything(metrics: Metrics) -> None:
+    """Tell all that can be told."""
+    metrics.worker_started(VERSION)
+    metrics.answered("lookup", "released", 0.003)
+    metrics.refused("lookup", "TooManyQueries")
+    metrics.suspected()
+    metrics.source_asked("directory", "found", 0.02)
+    metrics.source_paused("directory", False)
+    metrics.sources_disagreed(IDP)
+
+
+def test_every_process_is_added_up(directory: Path) -> None:
+    """Whichever worker is scraped tells the sums over all of them, and of the one that made the metrics before they were forked."""
+    metrics = open_metrics(directory)
+    metrics.answered("lookup", "released", 0.0015)
+    for _ in range(2):
+        serve(metrics, lambda: metrics.answered("lookup", "released", 0.003), lambda: metrics.answered("lookup", "unknown", 7))
+    told = numbers(metrics)
+
+    assert (3, 2) == tuple(told[f"queries_total door=lookup outcome={outcome}"] for outcome in ("released", "unknown"))
+    assert 5 == told["query_seconds_count door=lookup"]
+    assert pytest.approx(14.0075) == told["query_seconds_sum door=lookup"]
+    bounds = [f"query_seconds_bucket door=lookup le={bound}" for bound in ("0.001", "0.002", "0.005", "5.0", "+Inf")]
+    assert [0, 1, 3, 3, 5] == [told[bound] for bound in bounds]
+
+
+def test_worker_that_is_scraped_tells_of_the_others(directory: Path) -> None:
+    """A worker tells what another has counted, not only itself."""
+    metrics = open_metrics(directory)
+    serve(metrics, metrics.suspected)
+    seen = directory.parent / "seen"
+
+    def scrape() -> None:
+        seen.write_bytes(metrics.render())
+
+    serve(metrics, metrics.suspected, scrape)
+
+    assert b"\nattribute_authority_suspicions_total 2.0\n" in seen.read_bytes()
+
+
+def test_counts_outlive_the_worker(directory: Path) -> None:
+    """What a worker has counted stays when it ends; that it serves does not."""
+    metrics = open_metrics(directory)
+    ended = serve(metrics, metrics.suspected)
+    serve(metrics, metrics.suspected)
+    before = numbers(metrics)
+    forget_process(directory, ended)
+    after = numbers(metrics)
+
+    assert [(2, 2), (1, 2)] == [(told[f"workers version={VERSION}"], told["suspicions_total"]) for told in (before, after)]
+
+
+def test_number_of_a_process_may_come_back(directory: Path) -> None:
+    """A worker with the process number of an earlier one goes on from its counts, so that they never go down."""
+    metrics = open_metrics(directory)
+    for _ in range(2):
+        metrics.worker_started(VERSION)
+        metrics.suspected()
+
+    assert 2 == numbers(metrics)["suspicions_total"]
+
+
+def test_labels_name_no_person_and_no_requester(directory: Path) -> None:
+    """These and no other names and labels are told."""
+    metrics = open_metrics(directory)
+    everything(metrics)
+    families = list(text_string_to_metric_families(metrics.render().decode()))
+
+    assert {
+        "queries": {"door", "outcome"},
+        "query_seconds": {"door", "le"},
+        "refusals": {"door", "failure"},
+        "suspicions": set(),
+        "source_questions": {"source", "outcome"},
+        "source_seconds": {"source", "le"},
+        "source_disagreements": {"home_organisation"},
+        "sources_paused": {"source"},
+        "workers": {"version"},
+    } == {
+        family.name.removeprefix("attribute_authority_"): {name for sample in family.samples for name in sample.labels}
+        for family in families
+    }
+
+
+def test_source_that_is_not_asked_takes_no_time(directory: Path) -> None:
+    """Every question counts under its outcome, but one that was not asked because of an outage has no duration."""
+    metrics = open_metrics(directory)
+    for outcome in ("found", "absent", "failed", "paused"):
+        metrics.source_asked("directory", outcome, 0.5)
+    told = numbers(metrics)
+
+    assert [1] * 4 == [
+        told[f"source_questions_total outcome={outcome} source=directory"] for outcome in ("found", "absent", "failed", "paused")
+    ]
+    assert (3, 1.5) == (told["source_seconds_count source=directory"], told["source_seconds_sum source=directory"])
+
+
+@pytest.mark.parametrize("words", [(True,), (False,), (True, False), (False, True), (True, False, True)])
+def test_latest_word_about_an_outage_counts(directory: Path, words: tuple[bool, ...]) -> None:
+    """A source counts as paused when the worker that learnt last of it says so, also when that worker is gone."""
+    metrics = open_metrics(directory)
+    for paused in words:
+        forget_process(directory, serve(metrics, partial(metrics.source_paused, "directory", paused)))
+
+    assert words[-1] == numbers(metrics)["sources_paused source=directory"]
+
+
+def test_threads_lose_no_count(directory: Path) -> None:
+    """Threads may tell at once."""
+    metrics = open_metrics(directory)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: metrics.answered("lookup", "released", 0.01), range(2000)))
+
+    assert 2000 == numbers(metrics)["queries_total door=lookup outcome=released"]
+
+
+def test_new_run_begins_at_nought(directory: Path) -> None:
+    """Preparing removes what an earlier run has left, a file half made too, and nothing that is not of the metrics."""
+    metrics = open_metrics(directory)
+    everything(metrics)
+    (directory / "counter_17.new").touch()
+    for name in ("links.db", "counter_of_bees.db"):
+        (directory / name).touch()
+    values.close_all_multiprocess_files()
+    prepare_metrics(directory)
+
+    assert ["counter_of_bees.db", "links.db"] == sorted(os.listdir(directory))
+    assert 0o700 == directory.stat().st_mode & 0o777
+
+
+def test_worker_without_a_number_yet(directory: Path) -> None:
+    """A scrape is answered while another worker is just starting and has told nothing, or is still making its files."""
+    metrics = open_metrics(directory)
+    serve(metrics)
+    (directory / "counter_17.new").touch()
+
+    assert (1, 0) == (numbers(metrics)[f"workers version={VERSION}"], numbers(metrics)["suspicions_total"])
+
+
+def test_space_is_taken_before_serving(directory: Path) -> None:
+    """A worker's files have their space on the disk, so that a full one does not end it while it serves."""
+    metrics = open_metrics(directory)
+    pid = serve(metrics, metrics.suspected, lambda: metrics.answered("lookup", "released", 1))
+    files = list(directory.glob(f"*_{pid}.db"))
+
+    assert len(files) == 4
+    assert all(file.stat().st_blocks * 512 >= file.stat().st_size == 131_072 for file in files)
+
+
+def test_no_space(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no space the worker learns it when it starts, and a scrape finds nothing half made."""
+
+    def fill(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    metrics = open_metrics(directory)
+    values.close_all_multiprocess_files()
+    prepare_metrics(directory)
+    monkeypatch.setattr(os, "posix_fallocate", fill)
+
+    with pytest.raises(OSError, match="No space left"):
+        metrics.worker_started(VERSION)
+    assert b"" == metrics.render()
+
+
+def test_metrics_that_keep_nothing() -> None:
+    """The command line and tests tell the same to metrics that keep nothing."""
+    metrics = Metrics()
+    everything(metrics)
+
+    assert b"" == metrics.render()
