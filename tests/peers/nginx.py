@@ -1,4 +1,4 @@
-"""nginx, as its Debian package installs it, in front of the companion pages, with the configuration that is published.
+"""nginx, as its Debian package installs it, in front of the pages or of the back channel, with the configuration that is published.
 
 The snippet of `deploy/nginx` is taken as it is; only ports, names of files and the host name differ from what an operator copies.
 """
@@ -16,7 +16,8 @@ from tests.peers.lab import KeyPair
 from tests.peers.postgresql import free_port
 from tests.peers.processes import Server, started
 
-_SNIPPET = Path(__file__).parents[2] / "deploy" / "nginx" / "companion.conf"
+_SNIPPETS = Path(__file__).parents[2] / "deploy" / "nginx"
+PAGES, BACK_CHANNEL = "companion.conf", "attribute-authority.conf"
 _MAIN = """\
 daemon off;
 worker_processes 1;
@@ -30,14 +31,15 @@ http {{
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
-    include {directory}/companion.conf;
+    access_log {directory}/access.log;
+    include {directory}/snippet.conf;
 }}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ReverseProxy:
-    """A running nginx. `url` is what the companion is known by to browsers; `certificate` is the one to trust, PEM."""
+    """A running nginx. `url` is what we are known by outside; `certificate` is the one to trust, PEM."""
 
     url: str
     plain_url: str
@@ -52,7 +54,7 @@ class ReverseProxy:
 
 
 @contextmanager
-def reverse_proxy(directory: Path, upstream_port: int, *, port: int | None = None) -> Iterator[ReverseProxy]:
+def reverse_proxy(directory: Path, upstream_port: int, *, port: int | None = None, snippet: str = PAGES) -> Iterator[ReverseProxy]:
     """Run nginx on https://localhost, on `port` or a free one, before what listens on 127.0.0.1 at `upstream_port`.
 
     Its certificate is made afresh. Raises RuntimeError with what nginx said where it does not start.
@@ -61,7 +63,11 @@ def reverse_proxy(directory: Path, upstream_port: int, *, port: int | None = Non
     directory.mkdir(parents=True, exist_ok=True)
     keys = _make_keys(directory)
     https, plain = port or free_port(), free_port()
-    (directory / "companion.conf").write_text(_adapted(_replacements(directory, upstream_port, keys, https, plain)))
+    replacements = _of_pages(directory, upstream_port, keys) if snippet == PAGES else _of_back_channel(upstream_port, keys)
+    listening = {"listen 443 ssl;": f"listen 127.0.0.1:{https} ssl;"} | (
+        {"listen 80;": f"listen 127.0.0.1:{plain};"} if snippet == PAGES else {}
+    )
+    (directory / "snippet.conf").write_text(_adapted(_SNIPPETS / snippet, replacements | listening))
     (directory / "nginx.conf").write_text(_MAIN.format(directory=directory, user=_user()))
     command = (nginx, "-p", directory, "-c", directory / "nginx.conf", "-e", "stderr")
     with started(command, ready="start worker process ", environment=os.environ, directory=directory) as server:
@@ -76,10 +82,8 @@ def _make_keys(directory: Path) -> KeyPair:
     return keys
 
 
-def _replacements(directory: Path, upstream_port: int, keys: KeyPair, https: int, plain: int) -> Mapping[str, str]:
+def _of_pages(directory: Path, upstream_port: int, keys: KeyPair) -> dict[str, str]:
     return {
-        "listen 443 ssl;": f"listen 127.0.0.1:{https} ssl;",
-        "listen 80;": f"listen 127.0.0.1:{plain};",
         "server 127.0.0.1:8080;": f"server 127.0.0.1:{upstream_port};",
         "server_name orcid.example.org;": "server_name localhost;",
         "/etc/ssl/certs/orcid.example.org.pem": str(keys.certificate),
@@ -88,10 +92,19 @@ def _replacements(directory: Path, upstream_port: int, keys: KeyPair, https: int
     }
 
 
-def _adapted(replacements: Mapping[str, str]) -> str:
-    text = _SNIPPET.read_text()
+def _of_back_channel(upstream_port: int, keys: KeyPair) -> dict[str, str]:
+    return {
+        "server 127.0.0.1:8443;": f"server 127.0.0.1:{upstream_port};",
+        "server_name aa.example.org;": "server_name localhost;",
+        "/etc/attribute-authority/keys/tls.crt": str(keys.certificate),
+        "/etc/attribute-authority/keys/tls.key": str(keys.key),
+    }
+
+
+def _adapted(snippet: Path, replacements: Mapping[str, str]) -> str:
+    text = snippet.read_text()
     for published, ours in replacements.items():
-        assert published in text, f"{_SNIPPET.name} does not hold {published!r} any more"
+        assert published in text, f"{snippet.name} does not hold {published!r} any more"
         text = text.replace(published, ours)
     return text
 
