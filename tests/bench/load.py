@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tests.bench.queries import Query
+from tests.peers.lab import KeyPair
 
 _DEADLINE = 60.0
 
@@ -28,12 +29,15 @@ class WrongAnswer(AssertionError):
     """A server answered with something else than the iD of the person that was asked about; figures of it mean nothing."""
 
 
-def send_over_kept_connections(url: str, queries: Sequence[Query], connections: int) -> Burst:
-    """Send all queries over so many connections, each with one query under way. Raises WrongAnswer."""
+def send_over_kept_connections(url: str, queries: Sequence[Query], connections: int, client: KeyPair | None = None) -> Burst:
+    """Send all queries over so many connections, each with one query under way, with the TLS client key of `client`.
+
+    With one connection the latencies are in the order of the queries. Raises WrongAnswer.
+    """
     waiting = iter([(_request(url, query), query.expected) for query in queries])
     poll = select.epoll()
     lines = {}
-    for connection in (_connect(url, _client_context()) for _ in range(connections)):
+    for connection in (_connect(url, _client_context(client)) for _ in range(connections)):
         connection.setblocking(False)
         poll.register(connection, select.EPOLLIN)
         lines[connection.fileno()] = _Line(connection)
@@ -76,7 +80,7 @@ class _Line:
         self._size = 0
 
     def send(self, request: bytes, expected: bytes) -> None:
-        """Send the next request; a query is far smaller than the socket's buffer."""
+        """Send the next request; even a batch is far smaller than the socket's buffer."""
         self.expected, self._received, self._size = expected, b"", 0
         self.sent_at = time.perf_counter()
         if self.connection.send(request) != len(request):
@@ -120,10 +124,12 @@ def _exchange(poll: select.epoll, lines: dict[int, _Line], waiting: Iterator[tup
     return latencies
 
 
-def _client_context() -> ssl.SSLContext:
+def _client_context(client: KeyPair | None = None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # the figures are about the server, and its key is made for this run
+    if client is not None:
+        context.load_cert_chain(client.certificate, client.key)
     return context
 
 
@@ -136,7 +142,8 @@ def _connect(url: str, context: ssl.SSLContext, session: ssl.SSLSession | None =
 
 def _request(url: str, query: Query) -> bytes:
     parts = urlsplit(url)
-    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: text/xml\r\nContent-Length: {len(query.body)}\r\n\r\n"
+    method, length = ("POST", f"Content-Length: {len(query.body)}\r\n") if query.body else ("GET", "")
+    head = f"{method} {query.target or parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{query.headers}{length}\r\n"
     return head.encode() + query.body
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,8 @@ _ADDITION = """
 file = "{metadata}"
 
 [[release]]
-requesters = ["{requester}"]
+requesters = {requesters}
+home_organisations = ["{home_organisation}"]
 """
 
 
@@ -35,14 +36,18 @@ class Server:
     url: str
 
 
+Running = AbstractContextManager[Server]
+
+
 class NotServing(RuntimeError):
     """A server ended, or said nothing of where it listens; the text is the last of what it wrote."""
 
 
-def prepare_authority(directory: Path, federation: Federation) -> Path:
-    """Make an authority with a million people that serves the federation; returns its configuration.
+def prepare_authority(directory: Path, federation: Federation, clients: Sequence[str] = ()) -> Path:
+    """Make an authority with a million people that serves a service provider of the federation and some lookup clients.
 
     It is what `init` makes, on free ports, but for the key that it signs with: all who are compared sign with RSA-2048.
+    Returns its configuration.
     """
     command = [_authority_command(), "init", str(directory), "--entity-id", _ENTITY_ID, "--base-url", "https://127.0.0.1"]
     subprocess.run(command, check=True, capture_output=True)
@@ -51,10 +56,19 @@ def prepare_authority(directory: Path, federation: Federation) -> Path:
     configuration = directory / "authority.toml"
     text = re.sub(r"(?m)^port = \d+", "port = 0", configuration.read_text(encoding="utf-8"))
     text = re.sub(r"(?m)^host = .*", 'host = "127.0.0.1"', text)
-    text += _ADDITION.format(metadata=federation.metadata, requester=federation.released.entity_id)
+    requesters = json.dumps([federation.released.entity_id, *clients])
+    home = federation.home.entity_id
+    text += _ADDITION.format(metadata=federation.metadata, requesters=requesters, home_organisation=home)
     configuration.write_text(text, encoding="utf-8")
-    populate(directory / "links.db", federation.home.entity_id)
+    populate(directory / "links.db", home)
     return configuration
+
+
+def vary(configuration: Path, name: str, addition: str) -> Path:
+    """Write a configuration beside another, with the same database and keys and some tables more; returns it."""
+    varied = configuration.with_name(f"{name}.toml")
+    varied.write_text(configuration.read_text(encoding="utf-8") + addition, encoding="utf-8")
+    return varied
 
 
 @contextmanager

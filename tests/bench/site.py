@@ -28,6 +28,10 @@ class _Page(Resource):
         assert request.content is not None
         return self._answer(request.content.read())
 
+    def render_GET(self, request: Request) -> bytes:
+        """Answer with whatever the peer makes of no body."""
+        return self.render_POST(request)
+
 
 class _QuietSite(Site):
     def log(self, request: object) -> None:
