@@ -139,3 +139,15 @@ def test_a_database_that_stands_still_costs_a_page_its_deadline(
 
         assert [503, 503, 200] == statuses
         assert 200 == get(server, "/", **{"__Host-session": "none"}).status_code
+
+
+def test_end_while_the_database_stands_still(directory: Directory, postgresql: PostgresqlServer, postgresql_url: str) -> None:
+    """SIGTERM ends the pages properly although a thread waits for a database that does not answer."""
+    directory.configure(extra=_tables(), database=postgresql_url)
+    with running(directory, page_workers=_PAGES) as server:
+        get(server, "/", **{"__Host-session": "none"})
+        with postgresql.paused():
+            get(server, "/", **{"__Host-session": "none"})
+            server.signal(signal.SIGTERM)
+
+            assert 0 == server.wait()

@@ -66,15 +66,16 @@ class PostgresqlServer:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Hold every process of the server still: connections stand, and nothing answers on them."""
-        processes = [self._postmaster(), *_children(self._postmaster())]
+        postmaster, children = self._postmaster(), []
         try:
-            for process in processes:
-                os.kill(process, signal.SIGSTOP)
-            for process in processes:
-                _wait_until_still(process)
+            _hold(postmaster)
+            # It starts nobody and takes nobody away meanwhile, not even those whose connection has just ended.
+            children = _children(postmaster)
+            for child in children:
+                _hold(child)
             yield
         finally:
-            for process in processes:
+            for process in (*children, postmaster):
                 os.kill(process, signal.SIGCONT)
 
     def _postmaster(self) -> int:
@@ -119,8 +120,9 @@ class PostgresqlServer:
             raise RuntimeError(f"{program}: {done.stdout}{done.stderr}")
 
 
-def _wait_until_still(process: int) -> None:
-    """A signal is sent before it has arrived."""
+def _hold(process: int) -> None:
+    os.kill(process, signal.SIGSTOP)
+    # A signal is sent before it has arrived.
     while Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "TZ":
         os.sched_yield()
 
