@@ -1,6 +1,7 @@
 """The composition root of the back channel: settings in, the doors of a worker out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -15,6 +16,7 @@ from attribute_authority.assembly import (
     present,
 )
 from attribute_authority.core.asking import Organisation
+from attribute_authority.core.deciding import Deciding
 from attribute_authority.core.enumerating import Enumeration
 from attribute_authority.core.guarding import Guarding
 from attribute_authority.core.limiting import Allowances
@@ -22,7 +24,7 @@ from attribute_authority.domain.identifiers import EntityId
 from attribute_authority.domain.limits import EnumerationRule, Limits
 from attribute_authority.events import EventLog
 from attribute_authority.metrics import Metrics
-from attribute_authority.organisation_assembly import make_asking, open_organisations
+from attribute_authority.organisation_assembly import close_organisations, make_asking, open_organisations
 from attribute_authority.organisation_settings import LimitsSettings, WhenEnumerating
 from attribute_authority.ports import EntityDirectory
 from attribute_authority.settings import RequesterSettings, Settings
@@ -62,8 +64,11 @@ def open_doors(settings: Settings, on: Foundations) -> Doors:
     guard = make_guard(settings, on)
     surveillance = Surveillance(guard, on.metrics, on.events, load_pseudonyms(settings))
     organisations = open_organisations(settings, on.store)
-    asking = make_asking(settings, organisations, directory=on.directory, subjects=on.store, board=on.store, watch=on.metrics)
-    deciding = make_deciding(settings, on.store, asking)
+    with ExitStack() as unused:
+        unused.callback(close_organisations, organisations)
+        deciding = _make_deciding(settings, organisations, on)
+        query = make_query_door(settings, deciding, on.store, on.directory, surveillance)
+        unused.pop_all()
     lookup = LookupDoor(
         deciding=deciding,
         subjects=on.store,
@@ -78,8 +83,14 @@ def open_doors(settings: Settings, on: Foundations) -> Doors:
         new_correlation_id=new_correlation_id,
         patience=timedelta(seconds=settings.sources.deadline * _SHARE_OF_DEADLINE),
     )
-    query = make_query_door(settings, deciding, on.store, on.directory, surveillance)
     return Doors(query, lookup, metadata, organisations, guard)
+
+
+def _make_deciding(settings: Settings, organisations: Sequence[Organisation], on: Foundations) -> Deciding:
+    asking = make_asking(
+        settings, organisations, directory=on.directory, subjects=on.store, board=on.store, watch=on.metrics, events=on.events
+    )
+    return make_deciding(settings, on.store, asking)
 
 
 def make_guard(settings: Settings, on: Foundations) -> Guarding:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -74,13 +74,12 @@ def _try_sources(settings: Settings) -> None:
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[tuple[Organisation, ...]]:
-    store = open_link_store(settings)
-    try:
+    with ExitStack() as opened:
+        store = open_link_store(settings)
+        opened.callback(store.close)
         organisations = open_organisations(settings, store)
+        opened.callback(close_organisations, organisations)
         yield organisations
-        close_organisations(organisations)
-    finally:
-        store.close()
 
 
 def _companion_steps(settings: Settings) -> tuple[Step, ...]:

@@ -22,6 +22,10 @@ from attribute_authority.saml.metadata_index import SqliteEntityDirectory
 from attribute_authority.settings import Settings
 from attribute_authority.web.companion.door import CompanionDoor
 from attribute_authority.web.http import BoundedSite
+from attribute_authority.web.running import before_the_end
+
+_LEAVING_SECONDS: Final = 5.0
+"""How long threads may go on when every page is answered: a database that hangs is left behind."""
 
 _REVOKING_SECONDS: Final = 5.0
 _FORGETTING_SECONDS: Final = 60.0
@@ -56,7 +60,7 @@ class CompanionWorker:
     def run(self) -> None:
         """Serve until SIGTERM, or until the supervisor at the other end of the lifeline is gone."""
         self._pool.start()
-        self._reactor.addSystemEventTrigger("during", "shutdown", self._pool.stop)
+        before_the_end(self._reactor, self._leave, _LEAVING_SECONDS)
         door = CompanionDoor(self._reactor, self._pool, lambda: self._application, self._tables.companion.page_timeout)
         site = BoundedSite(door, self._reactor, timeout=_REQUEST_SECONDS, max_body_bytes=_LARGEST_REQUEST)
         self._process.open(self._handed.door, site)
@@ -64,7 +68,6 @@ class CompanionWorker:
             LoopingCall(self._on_pool, work).start(seconds, now=False)
         self._reactor.callWhenRunning(self._events.operation, "pages-ready")
         self._process.run()
-        self._store.close()
 
     def reload(self) -> None:
         """Re-read configuration, keys, release rules and metadata; what cannot be used leaves everything as it was."""
@@ -83,6 +86,10 @@ class CompanionWorker:
         application = make_pages(settings, tables, self._store, self._directory, self._events)
         self._revoking = make_revoking(tables, self._store, application.parts.registry, self._events)
         self._tables, self._application = tables, application
+
+    def _leave(self) -> None:
+        self._pool.stop()
+        self._store.close()
 
     def _on_pool(self, work: Any) -> Any:
         done = deferToThreadPool(self._reactor, self._pool, work)

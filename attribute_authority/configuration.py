@@ -4,7 +4,7 @@ from pathlib import Path
 
 from attribute_authority.setting_values import SourceTable
 from attribute_authority.settings import ConnectorTables, Settings, read_settings
-from connectors import find_kind, kind_names
+from connectors import find_kind, kind_names, telling_defects
 
 
 def read_configuration(path: Path) -> Settings:
@@ -12,7 +12,8 @@ def read_configuration(path: Path) -> Settings:
 
     Raises OperatorError where the file cannot be read, FaultyConfiguration with every fault of its content.
     """
-    return read_settings(path, ConnectorTables(_table, kind_names()))
+    with telling_defects(f"{path}: a connector fails on its table"):
+        return read_settings(path, ConnectorTables(_table, kind_names()))
 
 
 def _table(kind: str) -> type[SourceTable] | None:

@@ -4,11 +4,13 @@ No metric has a label of the requester: who asks how much is in the events, and 
 
 Workers are processes that share one operations door, so that a scrape reaches any of them. Each writes its numbers to files of its
 own in one directory, which has nothing else in it, and whoever is scraped adds up all of them (the multiprocess mode of
-prometheus-client). Counts of a worker that has ended stay; what only holds while it runs is dropped by `forget_process`.
+prometheus-client). Files belong to a worker's place, not to its process: a successor goes on from the counts of a worker that has ended,
+so that workers which die again and again fill no disk. What only holds while one runs is dropped by `forget_worker`.
 The best place for the directory is in memory, such as below /run.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -20,6 +22,7 @@ _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 _PAUSED: Final = "paused"
 _FILES: Final = ("counter", "histogram", "gauge_livesum", "gauge_mostrecent")
 _FILE_OCTETS: Final = 131_072
+_PLACE: Final = "place"
 
 
 class Metrics:
@@ -28,8 +31,11 @@ class Metrics:
     It serves as every watch of the ports. `door` and `outcome` are words of ours and few; `seconds` are a duration.
     """
 
-    def worker_started(self, version: str) -> None:
-        """Note, in a worker's process and before anything else, that it serves. Raises OSError where its files cannot be made."""
+    def worker_started(self, version: str, place: int) -> None:
+        """Note, in a worker's process and before anything else, that it serves. Raises OSError where its files cannot be made.
+
+        `place` is its number among the workers that run at once, which its successor takes over.
+        """
 
     def answered(self, door: str, outcome: str, seconds: float) -> None:
         """Note an answer that is no failure, and how the decision went."""
@@ -57,8 +63,9 @@ class Metrics:
 class SharedMetrics(Metrics):
     """Metrics that are kept for all processes in one directory; may be made before a fork and used after it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, owner: "_Owner") -> None:
         self._directory = directory
+        self._owner = owner
         # Looking up the labels in the library costs as much as counting.
         self._answers: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._queries = _counter("queries", "Queries answered", "door", "outcome")
@@ -71,11 +78,12 @@ class SharedMetrics(Metrics):
         self._paused = _gauge("sources_paused", "1 while a source is left alone after failures", "mostrecent", "source")
         self._workers = _gauge("workers", "Workers that serve", "livesum", "version")
 
-    def worker_started(self, version: str) -> None:
+    def worker_started(self, version: str, place: int) -> None:
         """Note, in a worker's process and before anything else, that it serves. Raises OSError where its files cannot be made."""
+        self._owner.place = place
         for name in _FILES:
-            file = self._directory / f"{name}_{os.getpid()}.db"
-            # An earlier worker may have had this number; its counts go on.
+            file = self._directory / f"{name}_{self._owner()}.db"
+            # An earlier worker had this place; its counts go on.
             if not file.exists():
                 _reserve(file)
         self._workers.labels(version).set(1)
@@ -124,8 +132,9 @@ def prepare_metrics(directory: Path) -> None:
     """Make the directory, and remove what an earlier run has left in it. Raises OSError."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _FILES:
-        for file in directory.glob(f"{name}_[0-9]*.*"):
-            file.unlink()
+        for owner in ("[0-9]*", f"{_PLACE}[0-9]*"):
+            for file in directory.glob(f"{name}_{owner}.*"):
+                file.unlink()
 
 
 def open_metrics(directory: Path) -> Metrics:
@@ -134,15 +143,30 @@ def open_metrics(directory: Path) -> Metrics:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     from prometheus_client import values
 
-    values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call] # has no types
-    return SharedMetrics(directory)
+    owner = _Owner()
+    values.ValueClass = values.MultiProcessValue(owner)  # type: ignore[no-untyped-call] # has no types
+    return SharedMetrics(directory, owner)
 
 
-def forget_process(directory: Path, pid: int) -> None:
-    """Drop what held only while a process ran; its counts stay, so that they never go down. Raises OSError."""
+def forget_worker(directory: Path, place: int) -> None:
+    """Drop what held only while the worker of a place ran; its counts stay, so that they never go down. Raises OSError."""
     from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call] # has no types
+    mark_process_dead(_name_place(place), str(directory))  # type: ignore[no-untyped-call] # has no types
+
+
+@dataclass(slots=True, eq=False)
+class _Owner:
+    """Names whose files a process writes: those of its place where it is a worker, otherwise those of the process itself."""
+
+    place: int | None = None
+
+    def __call__(self) -> str:
+        return str(os.getpid()) if self.place is None else _name_place(self.place)
+
+
+def _name_place(place: int) -> str:
+    return f"{_PLACE}{place}"
 
 
 def _counter(name: str, meaning: str, *labels: str) -> "Counter":

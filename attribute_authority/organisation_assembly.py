@@ -1,6 +1,7 @@
 """The composition root of home organisations: their tables in, sources that can be asked out."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from threading import BoundedSemaphore
 from time import monotonic
@@ -9,12 +10,14 @@ from typing import Final, Protocol, runtime_checkable
 from attribute_authority.assembly import present
 from attribute_authority.core.asking import Organisation, SourceAsking
 from attribute_authority.core.pausing import NamedSource, Pausing
-from attribute_authority.domain.identifiers import EntityId
-from attribute_authority.errors import CouldNotAsk, FaultyConfiguration, OperatorError
+from attribute_authority.domain.identifiers import EntityId, IdentifierKind
+from attribute_authority.errors import AuthorityError, FaultyConfiguration, OperatorError
+from attribute_authority.events import EventLog
 from attribute_authority.organisation_settings import Asking, OrganisationSettings
-from attribute_authority.ports import EntityDirectory, OutageBoard, PairwiseIndex, SourceWatch, SubjectFinder
+from attribute_authority.ports import EntityDirectory, IdentifierSource, OutageBoard, PairwiseIndex, SourceWatch, SubjectFinder
+from attribute_authority.setting_values import SourceTable
 from attribute_authority.settings import Settings
-from connectors import Surroundings, find_kind
+from connectors import Surroundings, find_kind, telling_defects
 
 
 @runtime_checkable
@@ -32,7 +35,7 @@ class Indexing(Protocol):
 
 
 _SHARE_OF_THREADS: Final = 4
-"""One source may take a quarter of the threads, so that no single one takes all."""
+"""One source may take a quarter of the threads, and another quarter may wait for it, so that no single one takes all."""
 
 
 def open_organisations(settings: Settings, index: PairwiseIndex) -> tuple[Organisation, ...]:
@@ -52,10 +55,11 @@ def open_organisations(settings: Settings, index: PairwiseIndex) -> tuple[Organi
 
 
 def close_organisations(organisations: Sequence[Organisation]) -> None:
-    """Give up every connection to sources."""
-    for organisation in organisations:
-        for named in organisation.sources:
-            named.source.close()
+    """Give up every connection to sources, also where one of them fails at it, which is raised in the end."""
+    with ExitStack() as closing:
+        for organisation in organisations:
+            for named in organisation.sources:
+                closing.callback(named.source.close)
 
 
 def check_organisations(organisations: Sequence[Organisation]) -> tuple[str, ...]:
@@ -64,27 +68,30 @@ def check_organisations(organisations: Sequence[Organisation]) -> tuple[str, ...
     for organisation in organisations:
         for named in organisation.sources:
             try:
-                named.source.check()
-            except (CouldNotAsk, OperatorError) as fault:
+                with telling_defects("the connector has a defect"):
+                    named.source.check()
+            except AuthorityError as fault:
                 faults.append(f"{named.name}: {fault.cause}")
     return tuple(faults)
 
 
 def maintain_organisations(organisations: Sequence[Organisation], index: PairwiseIndex) -> None:
     """Bring indexes of computed identifiers up to date, and drop those that no source uses any more. Raises CouldNotAsk."""
+    used: set[tuple[EntityId, str]] = set()
     for organisation in organisations:
-        computed = [named.source for named in organisation.sources if isinstance(named.source, Indexing)]
-        for source in computed:
-            source.follow_all()
-        used = {source.fingerprint for source in computed}
-        for name in index.names(organisation.identity_provider):
-            if name.fingerprint not in used:
-                index.drop(name)
+        for named in organisation.sources:
+            if isinstance(named.source, Indexing):
+                named.source.follow_all()
+                used.add((organisation.identity_provider, named.source.fingerprint))
+    # Also of organisations that are not configured any more: nobody would take out of them who withdraws.
+    for name in index.names():
+        if (name.home_organisation, name.fingerprint) not in used:
+            index.drop(name)
 
 
 def outages(organisations: Sequence[Organisation], board: OutageBoard) -> tuple[str, ...]:
     """Return a sentence for each source that is left alone because it could not be asked. Raises CouldNotAsk."""
-    names = {named.name for organisation in organisations for named in organisation.sources}
+    names = _names(organisations)
     if not names:
         return ()
     return tuple(
@@ -92,6 +99,24 @@ def outages(organisations: Sequence[Organisation], board: OutageBoard) -> tuple[
         for outage in board.list_outages()
         if outage.source in names
     )
+
+
+def tell_outages(organisations: Sequence[Organisation], board: OutageBoard, watch: SourceWatch) -> None:
+    """Tell of every source whether it is left alone: another node may have noticed that it is back. Raises CouldNotAsk."""
+    names = _names(organisations)
+    paused = {outage.source for outage in board.list_outages()} if names else set()
+    for name in sorted(names):
+        watch.source_paused(name, name in paused)
+
+
+def forget_sources(former: Sequence[Organisation], latest: Sequence[Organisation], watch: SourceWatch) -> None:
+    """Tell of sources that are not configured any more that they are not left alone either."""
+    for name in sorted(_names(former) - _names(latest)):
+        watch.source_paused(name, False)
+
+
+def _names(organisations: Sequence[Organisation]) -> set[str]:
+    return {named.name for organisation in organisations for named in organisation.sources}
 
 
 def make_asking(
@@ -102,10 +127,11 @@ def make_asking(
     subjects: SubjectFinder,
     board: OutageBoard,
     watch: SourceWatch,
+    events: EventLog,
 ) -> SourceAsking:
     """Make what asks the sources."""
     longest = timedelta(seconds=settings.sources.longest_pause)
-    pausing = Pausing(board, watch, longest, present, monotonic)
+    pausing = Pausing(board, watch, longest, present, monotonic, events)
     return SourceAsking(organisations, directory, subjects, settings.authority.environment, pausing, watch)
 
 
@@ -115,17 +141,28 @@ def _open_organisation(table: OrganisationSettings, settings: Settings, index: P
     places = max(1, settings.sources.threads // _SHARE_OF_THREADS)
     sources: list[NamedSource] = []
     for number, source in enumerate(table.source):
-        kind = find_kind(source.kind)
         try:
-            opened = None if kind is None else kind.open(source, surroundings)
-        except OperatorError as fault:
+            opened = _open_source(source, surroundings)
+        except AuthorityError as fault:
             faults.append(f"{key}.source[{number + 1}]: {fault.cause}")
             continue
-        if opened is not None:
-            name = _name(identity_provider, source.kind, [named.name for named in sources])
-            sources.append(NamedSource(name, opened, BoundedSemaphore(places), timedelta(seconds=source.timeout)))
+        name = _name(identity_provider, source.kind, [named.name for named in sources])
+        sources.append(NamedSource(name, opened, BoundedSemaphore(places), BoundedSemaphore(places), timedelta(seconds=source.timeout)))
     scopes = None if table.scopes is None else frozenset(table.scopes)
     return Organisation(identity_provider, tuple(sources), scopes, table.sources_asked is Asking.ALL)
+
+
+def _open_source(table: SourceTable, surroundings: Surroundings) -> IdentifierSource:
+    """Open a source. Raises OperatorError, also where its connector, which may be another party's, does what none may."""
+    kind = find_kind(table.kind)
+    if kind is None:
+        raise OperatorError(f"the connector {table.kind} is gone")
+    with telling_defects(f"the connector {table.kind} has a defect"):
+        opened: IdentifierSource = kind.open(table, surroundings)
+        usable = isinstance(opened.kinds, frozenset) and all(isinstance(one, IdentifierKind) for one in opened.kinds)
+    if not usable:
+        raise OperatorError(f"the connector {table.kind} has a defect: it does not tell the kinds of identifier that it can be asked about")
+    return opened
 
 
 def _name(identity_provider: EntityId, kind: str, taken: Sequence[str]) -> str:

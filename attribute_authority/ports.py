@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from attribute_authority.domain.change import ChangePage
-from attribute_authority.domain.client import Client, NewClient
+from attribute_authority.domain.client import Bearer, Client, NewClient
 from attribute_authority.domain.entity import Entity
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, IdentifierKind, OrcidId
 from attribute_authority.domain.link import KnownSubject, Link, NewLink
@@ -25,6 +25,10 @@ class SubjectFinder(Protocol):
 
     def find_subject(self, identifier: Identifier, environment: Environment) -> KnownSubject | None:
         """Return the person with that identifier and the present iD of `environment`, or None. Raises CouldNotAsk."""
+        ...
+
+    def is_withdrawn(self, orcid: OrcidId, home_organisation: EntityId, environment: Environment) -> bool:
+        """Whether somebody of the home organisation has withdrawn that iD and nobody of it has it linked now. Raises CouldNotAsk."""
         ...
 
 
@@ -289,8 +293,8 @@ class PairwiseIndex(Protocol):
         """
         ...
 
-    def names(self, home_organisation: EntityId) -> tuple[PairwiseIndexName, ...]:
-        """Return the names of the complete indexes of a home organisation. Raises CouldNotAsk."""
+    def names(self, home_organisation: EntityId | None = None) -> tuple[PairwiseIndexName, ...]:
+        """Return the names of the complete indexes of a home organisation, with None of all. Raises CouldNotAsk."""
         ...
 
     def drop(self, name: PairwiseIndexName) -> None:
@@ -329,8 +333,8 @@ class ClientStore(Protocol):
         """Register a client. Raises Conflict where one of that name is there and not revoked."""
         ...
 
-    def find_client(self, token_digest: bytes, now: datetime) -> Client | None:
-        """Return the client whose token it is, None where it is unknown, expired or revoked at `now`."""
+    def find_bearer(self, token_digest: bytes, now: datetime) -> Bearer | None:
+        """Return whoever brings the token, None where it is unknown, expired or revoked at `now`."""
         ...
 
     def revoke_client(self, name: str, now: datetime) -> Client | None:
@@ -365,7 +369,7 @@ class SourceWatch(Protocol):
         ...
 
     def sources_disagreed(self, home_organisation: EntityId) -> None:
-        """Note that the sources of an organisation contradict one another or us."""
+        """Note that the sources of an organisation contradict one another or us, or name people of another one."""
         ...
 
 

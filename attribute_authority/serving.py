@@ -79,8 +79,8 @@ class Supervisor:
 
     `run_worker` gets the worker's number and its lifeline, a file descriptor that reads as ended when the supervisor is gone,
     and returns when the worker is done; SIGHUP is blocked when it is called, and it unblocks it once it has a handler.
-    `reload` does what has to be done once before every worker re-reads its configuration. `forget` is told the number of a process
-    that has ended.
+    `reload` does what has to be done once before every worker re-reads its configuration. `forget` is told the number of a worker
+    that has ended, before another one gets it.
     """
 
     count: int
@@ -140,7 +140,7 @@ class Supervisor:
 
     def _vacate(self, number: int, place: _Place, status: int) -> None:
         young = monotonic() - place.started < _STEADY_SECONDS
-        self.forget(place.process)
+        self.forget(number)
         place.process = 0
         place.young_deaths = place.young_deaths + 1 if young else 0
         place.due = monotonic() + (min(2.0 ** (place.young_deaths - 1), _LONGEST_BACKOFF) if young else 0.0)

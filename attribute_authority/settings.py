@@ -44,12 +44,16 @@ _EXPECTED: Final = {
     "bool_type": "expected true or false",
     "dict_type": "expected a table",
     "enum": "expected {expected}",
+    "float_type": "expected a number",
+    "greater_than": "expected a number above {gt:g}",
     "int_type": "expected an integer",
+    "less_than_equal": "expected a number of at most {le:g}",
     "literal_error": "expected {expected}",
     "missing": "is missing",
     "model_type": "expected a table",
     "string_too_short": "expected a text that is not empty",
     "string_type": "expected a text in quotation marks",
+    "too_long": "at most {max_length} entries are expected",
     "too_short": "at least one entry is expected",
     "tuple_type": "expected an array",
 }
@@ -171,7 +175,8 @@ class ReleaseSettings(Table):
 
     @model_validator(mode="after")
     def _names_its_requesters(self) -> Self:
-        conditions = (self.requesters, self.entity_category, self.registration_authority, self.requested_attribute)
+        # That metadata does not ask for the iD names nobody, and no researcher could be told who receives it.
+        conditions = (self.requesters, self.entity_category, self.registration_authority, self.requested_attribute or None)
         if all(condition is None for condition in conditions):
             raise ValueError(
                 "a rule must say who it is for: expected requesters, entity_category, registration_authority or requested_attribute"
@@ -267,7 +272,10 @@ def config_path(given: Path | None, environment: Mapping[str, str] = os.environ)
 
 @dataclass(frozen=True, slots=True)
 class ConnectorTables:
-    """The tables of connectors: `find` returns the one for a kind, None where there is none of that name; `names` are those there are."""
+    """The tables of connectors: `find` returns the one for a kind, None where there is none of that name; `names` are those there are.
+
+    `find` raises OperatorError for a connector that is there and of no use.
+    """
 
     find: Callable[[str], type[SourceTable] | None]
     names: tuple[str, ...]
@@ -314,13 +322,21 @@ def _read_connector_tables(
             continue
         checked = []
         for position, table in enumerate(sources):
-            kind = connectors.find(table["kind"]) if isinstance(table, dict) and isinstance(table.get("kind"), str) else None
+            place = ("organisation", number, "source", position)
+            kind: type[SourceTable] = _AnyKind
             try:
-                checked.append((kind or _AnyKind).model_validate(table, context={**context, "kinds": connectors.names}))
+                kind = _kind_of(table, connectors)
+                checked.append(kind.model_validate(table, context={**context, "kinds": connectors.names}))
+            except OperatorError as fault:
+                yield {"type": "connector", "loc": (*place, "kind"), "msg": fault.cause, "input": None}, kind
             except ValidationError as error:
-                place = ("organisation", number, "source", position)
-                yield from (({**fault, "loc": (*place, *fault["loc"])}, kind or _AnyKind) for fault in error.errors())
+                yield from (({**fault, "loc": (*place, *fault["loc"])}, kind) for fault in error.errors())
         organisation["source"] = checked
+
+
+def _kind_of(table: object, connectors: ConnectorTables) -> type[SourceTable]:
+    name = table.get("kind") if isinstance(table, dict) else None
+    return (connectors.find(name) if isinstance(name, str) else None) or _AnyKind
 
 
 class _AnyKind(SourceTable):

@@ -2,12 +2,13 @@
 
 import gc
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -21,30 +22,38 @@ from attribute_authority.configuration import read_configuration
 from attribute_authority.errors import AuthorityError, CouldNotAsk, OperatorError
 from attribute_authority.events import EventLog
 from attribute_authority.metrics import Metrics
-from attribute_authority.organisation_assembly import close_organisations, maintain_organisations, outages
+from attribute_authority.organisation_assembly import (
+    close_organisations,
+    forget_sources,
+    maintain_organisations,
+    outages,
+    tell_outages,
+)
 from attribute_authority.process import Process
 from attribute_authority.saml.metadata_index import SqliteEntityDirectory
 from attribute_authority.web.back_channel import AttributeQueryResource, MetadataResource, back_channel_root
-from attribute_authority.web.health import operations_root
+from attribute_authority.web.health import Standing, operations_root
 from attribute_authority.web.http import BoundedSite
 from attribute_authority.web.lookup.resources import lookup_root
-from attribute_authority.web.running import Aside, BoundedPool, Inline, OnPool, Runner, before_the_end
+from attribute_authority.web.running import BoundedPool, Inline, OnPool, Runner, before_the_end
 from attribute_authority.web.tls import TlsServer
 
 _UPKEEP_SECONDS: Final = 60.0
 _FORGETTING_MARGIN: Final = timedelta(seconds=1)
+_HEALTH_QUESTIONS: Final = 8
 _LEAVING_SECONDS: Final = 5.0
 """How long threads may go on when every query is answered: an index in the making is finished, a server that hangs is left behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What the supervisor hands to a worker over the fork.
+    """What the supervisor hands to a worker over the fork; `number` is its place among the workers.
 
     The TLS side, None behind a proxy, is made before the fork so that all workers have the same ticket keys, and a client may
     resume its session with whichever of them its next connection reaches.
     """
 
+    number: int
     config: Path
     events: EventLog
     metrics: Metrics
@@ -66,9 +75,11 @@ class Worker:
         self._directory = SqliteEntityDirectory(index_file(self._settings))
         self._foundations = Foundations(self._store, self._directory, self._events, handed.metrics)
         self._process = Process(reactor, handed.lifeline, self.reload)
-        self._aside = Aside("health", self._settings.database.timeout)
         self._pools: list[ThreadPool] = []
+        # One thread: more than one question at a time tells no more.
+        self._health = BoundedPool(reactor, self._threads("health", 1), self._settings.database.timeout, _HEALTH_QUESTIONS)
         self._source_threads = self._threads("sources", self._settings.sources.threads)
+        self._sources = BoundedPool(reactor, self._source_threads, self._settings.sources.deadline)
         self._doors: Doors = open_doors(self._settings, self._foundations)
 
     def listen(self) -> None:
@@ -80,7 +91,7 @@ class Worker:
         limits, tls = self._settings.back_channel, self._handed.tls
         site = BoundedSite(root, self._reactor, timeout=limits.request_timeout, max_body_bytes=limits.max_body_bytes)
         self._process.open(self._handed.back_channel, site, None if tls is None else TLSMemoryBIOFactory(tls, False, site, self._reactor))
-        operations = operations_root(self._reasons, self._degraded, self._handed.metrics.render)
+        operations = operations_root(self._standing, self._handed.metrics.render)
         health = BoundedSite(operations, self._reactor, timeout=limits.request_timeout, max_body_bytes=0)
         self._process.open(self._handed.operations, health)
 
@@ -105,15 +116,16 @@ class Worker:
         self._directory.reopen()
         self._on_pool(lambda: former.guard.flush(present()))
         # By then nothing that began with the former sources is waited for any longer.
-        self._reactor.callLater(self._settings.sources.deadline, close_organisations, former.organisations)
+        self._reactor.callLater(self._sources.deadline, self._on_pool, lambda: self._part_with(former))
+        self._sources.deadline = settings.sources.deadline
+        self._source_threads.adjustPoolsize(0, settings.sources.threads)
         self._events.operation("reloaded")
 
     def _runner(self) -> Runner:
-        sources = BoundedPool(self._reactor, self._source_threads, self._settings.sources.deadline)
         if self._store.is_local:
-            return Inline(sources)
+            return Inline(self._sources)
         store = self._threads("store", self._settings.database.pool_size)
-        return OnPool(BoundedPool(self._reactor, store, 2 * self._settings.database.timeout), sources)
+        return OnPool(BoundedPool(self._reactor, store, 2 * self._settings.database.timeout), self._sources)
 
     def _threads(self, name: str, count: int) -> ThreadPool:
         pool = ThreadPool(minthreads=0, maxthreads=count, name=name)
@@ -128,21 +140,33 @@ class Worker:
         close_organisations(self._doors.organisations)
         self._store.close()
 
-    def _reasons(self) -> Sequence[str]:
-        reasons = []
-        questions: dict[str, Callable[[], object]] = {
-            "database": lambda: self._aside.ask(self._store.ping),
-            "metadata": lambda: self._directory.find_entity("", present()),
-        }
-        for name, question in questions.items():
-            try:
-                question()
-            except CouldNotAsk:
-                reasons.append(f"{name}: cannot be reached")
-        return reasons
+    def _standing(self) -> "Deferred[Standing]":
+        asked = self._health.call(self._ask_store, lambda _: self._without_store())
+        asked.addErrback(self._defective)
+        return asked.addCallback(self._with_metadata)
 
-    def _degraded(self) -> Sequence[str]:
-        return self._aside.ask(lambda: outages(self._doors.organisations, self._store))
+    def _ask_store(self) -> Standing:
+        try:
+            self._store.ping()
+            return Standing(degraded=outages(self._doors.organisations, self._store))
+        except CouldNotAsk:
+            return self._without_store()
+
+    def _without_store(self) -> Standing:
+        untold = ("sources: how they fare cannot be told",) if self._doors.organisations else ()
+        return Standing(("database: cannot be reached",), untold)
+
+    def _defective(self, failure: Failure) -> Standing:
+        self._failed(failure)
+        return self._without_store()
+
+    def _with_metadata(self, standing: Standing) -> Standing:
+        # Here, for the index is a file whose connection belongs to the reactor's thread.
+        try:
+            self._directory.find_entity("", present())
+        except CouldNotAsk:
+            return replace(standing, reasons=(*standing.reasons, "metadata: cannot be reached"))
+        return standing
 
     def _on_pool(self, work: Callable[[], None]) -> Any:
         done = deferToThreadPool(self._reactor, self._source_threads, work)
@@ -155,11 +179,16 @@ class Worker:
         else:
             self._events.fault("defect", traceback=failure.getTraceback())
 
+    def _part_with(self, former: Doors) -> None:
+        forget_sources(former.organisations, self._doors.organisations, self._handed.metrics)
+        close_organisations(former.organisations)
+
     def _keep_up(self) -> None:
         now = present()
         self._store.forget_expired(now - _FORGETTING_MARGIN)
         self._store.forget_expired_attempts(now - _FORGETTING_MARGIN)
         self._doors.guard.flush(now)
+        tell_outages(self._doors.organisations, self._store, self._handed.metrics)
         maintain_organisations(self._doors.organisations, self._store)
 
 
@@ -168,7 +197,7 @@ def run_worker(handed: Handed) -> None:
     from twisted.internet import reactor  # a reactor may not be carried over a fork
 
     try:
-        handed.metrics.worker_started(__version__)
+        handed.metrics.worker_started(__version__, handed.number)
     except OSError as error:
         raise OperatorError(f"the metrics cannot be written: {error.strerror}") from error
     worker = Worker(reactor, handed)

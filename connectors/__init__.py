@@ -5,13 +5,16 @@ A kind of connector is a file here and a line in the CATALOGUE, or an entry poin
 in another distribution; it is loaded when a configuration names it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
+from traceback import extract_tb
 from typing import Any, Final, Generic, TypeVar
 
 from attribute_authority.domain.identifiers import EntityId, Environment
+from attribute_authority.errors import AuthorityError, OperatorError
 from attribute_authority.ports import Clock, IdentifierSource, PairwiseIndex
 from attribute_authority.setting_values import SourceTable
 
@@ -49,14 +52,46 @@ class SourceKind(Generic[Settings]):
 
 
 def find_kind(name: str) -> SourceKind[Any] | None:
-    """Return a kind of source by its name in the configuration, None where there is none of that name."""
-    place = CATALOGUE.get(name)
-    if place is not None:
-        module, _, attribute = place.partition(":")
-        found = getattr(import_module(module), attribute)
-    else:
-        found = next((point.load() for point in entry_points(group=ENTRY_POINTS, name=name)), None)
-    return found if isinstance(found, SourceKind) else None
+    """Return a kind of source by its name in the configuration, None where there is none of that name.
+
+    Raises OperatorError where there is one that cannot be loaded, or that is none.
+    """
+    with telling_defects(f"the connector {name} cannot be loaded"):
+        place = CATALOGUE.get(name)
+        if place is not None:
+            module, _, attribute = place.partition(":")
+            found = getattr(import_module(module), attribute)
+        else:
+            points = tuple(entry_points(group=ENTRY_POINTS, name=name))
+            if not points:
+                return None
+            found = points[0].load()
+    if not isinstance(found, SourceKind) or not (isinstance(found.settings, type) and issubclass(found.settings, SourceTable)):
+        raise OperatorError(f"the connector {name} is of no use: its entry point leads to no SourceKind with a table of settings")
+    return found
+
+
+@contextmanager
+def telling_defects(what: str) -> Iterator[None]:
+    """Raise OperatorError where code that may be another party's fails as no connector may, with the kind of failure and its place.
+
+    Its own words are left out, for they may quote a secret.
+    """
+    try:
+        yield
+    except AuthorityError:
+        raise
+    except Exception as defect:
+        # The named boundary to code of others: whatever it raises is told.
+        raise OperatorError(f"{what}: {describe_defect(defect)}") from defect
+
+
+def describe_defect(defect: Exception) -> str:
+    """Say what kind of failure it is and where it was raised, and for a module that is not there which one."""
+    frames = extract_tb(defect.__traceback__)
+    place = f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    missing = f" of {defect.name}" if isinstance(defect, ImportError) and defect.name else ""
+    return f"{type(defect).__name__}{missing}{place}"
 
 
 def kind_names() -> tuple[str, ...]:

@@ -30,6 +30,9 @@ _PLACES: Final = {
 _parse: Final[Callable[..., FilterNode]] = parse_filter
 _escape: Final[Callable[[str], str]] = escape_filter_chars
 
+_MOST_CONDITIONS: Final = 100
+"""Conditions are taken apart one within the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnPeople:
@@ -95,6 +98,8 @@ def parse_template(kind: IdentifierKind, text: str) -> FilterTemplate:
         raise ValueError("expected something between two places, such as @ or !, so that no two people look the same")
     if not {"value", "local_part"} & set(places):
         raise ValueError("a filter without {value} or {local_part} fits everybody")
+    if text.count("(") > _MOST_CONDITIONS:
+        raise ValueError(f"expected at most {_MOST_CONDITIONS} conditions")
     condition = _condition(_PLACE.sub(lambda match: mark(match[1]), text))
     if len(condition.places) != len(places):
         raise ValueError("expected names in braces only in what a whole attribute is compared with by =")

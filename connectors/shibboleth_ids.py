@@ -9,6 +9,7 @@ How the identity provider computes stands in its saml-nameid.properties (idp.per
 
 import binascii
 from base64 import b64decode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from pathlib import Path
@@ -28,6 +29,9 @@ from connectors._scopes import ScopeText
 
 MINIMAL_SALT_LENGTH: Final = 16
 """Octets; the identity provider itself refuses less."""
+
+MOST_RECIPIENTS: Final = 1000
+"""Indexes of one source. Whoever may name any service provider could otherwise have one made for each that can be thought of."""
 
 _MAKING_SECONDS: Final = 1.0
 
@@ -149,11 +153,18 @@ class ComputedIds:
         if not self._making.acquire(timeout=self.timeout):
             raise SourceUnavailable("an index of computed identifiers is being made", _MAKING_SECONDS)
         try:
+            ours = [known for known in self.index.names(self.home_organisation) if known == self._name(known.recipient)]
             # Whoever held the lock may have made it.
-            if name not in self.index.names(self.home_organisation):
+            if name not in ours:
+                self._make_room(ours)
                 self.index.build(name, self.pairwise_hash.towards(name.recipient), self.clock())
         finally:
             self._making.release()
+
+    def _make_room(self, ours: Sequence[PairwiseIndexName]) -> None:
+        # The oldest: whoever still asks for one has it made again.
+        for name in ours[: max(0, len(ours) - MOST_RECIPIENTS + 1)]:
+            self.index.drop(name)
 
     def _follow(self, recipient: EntityId) -> int:
         return self.index.follow(self._name(recipient), self.pairwise_hash.towards(recipient))

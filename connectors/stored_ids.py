@@ -36,6 +36,7 @@ _DRIVERS: Final = {
 
 _THIS_MACHINE: Final = frozenset({None, "localhost", "127.0.0.1", "::1"})
 _ROW_AT_FAULT_SECONDS: Final = 60.0
+_HIGHEST_PORT: Final = 65_535
 
 
 def _database_url(text: str) -> str:
@@ -46,6 +47,8 @@ def _database_url(text: str) -> str:
         raise ValueError(f"expected a database URL of {', '.join(_DRIVERS)}") from None
     if url.drivername not in _DRIVERS or not url.database or not url.query.keys() <= _DRIVERS[url.drivername]:
         raise ValueError(f"expected a database URL of {', '.join(_DRIVERS)} with the name of the database and no options")
+    if url.port is not None and not 0 < url.port <= _HIGHEST_PORT:
+        raise ValueError(f"expected a database URL with a port from 1 to {_HIGHEST_PORT}")
     if url.password is not None:
         raise ValueError("expected a database URL without a password, which stands in password_file")
     return text

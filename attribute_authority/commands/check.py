@@ -1,5 +1,6 @@
 """`check`: everything that can be wrong before the service runs, all at once."""
 
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,7 +33,8 @@ def _check_metadata(settings: Settings) -> None:
     with TemporaryDirectory() as directory:
         index = Path(directory) / "index"
         report = index_metadata(settings, index)
-        warnings = (*report.warnings, *_release_warnings(settings, index), *_sign_in_warnings(settings, index))
+        found = _release_warnings(settings, index), _sign_in_warnings(settings, index), _organisation_warnings(settings, index)
+        warnings = (*report.warnings, *chain.from_iterable(found))
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"metadata: {report.count} {'entity' if report.count == 1 else 'entities'}")
@@ -61,3 +63,15 @@ def _sign_in_warnings(settings: Settings, index: Path) -> list[str]:
     if entity is None or entity.sign_on_url is None or not entity.asserting_keys:
         return [f"companion.identity_provider: {wanted} is not in valid metadata, or has no address or key there: nobody can sign in"]
     return [] if entity.scopes else [f"companion.identity_provider: the metadata of {wanted} give it no shibmd:Scope: few can sign in"]
+
+
+def _organisation_warnings(settings: Settings, index: Path) -> list[str]:
+    directory = SqliteEntityDirectory(index)
+    warnings = [
+        f"organisation[{number + 1}].identity_provider: {organisation.identity_provider} is not in valid metadata, which would tell its "
+        "scopes, and has no scopes here: its sources are asked about its persistent identifiers alone"
+        for number, organisation in enumerate(settings.organisation)
+        if organisation.source and organisation.scopes is None and directory.find_entity(organisation.identity_provider, present()) is None
+    ]
+    directory.reopen()
+    return warnings

@@ -19,6 +19,7 @@ from attribute_authority.domain.identifiers import EntityId
 from attribute_authority.domain.query import AttributeQuery
 from attribute_authority.domain.release import ReleaseRule, allowing_rule, may_ask
 from attribute_authority.errors import OperatorError
+from attribute_authority.events import EventLog
 from attribute_authority.metrics import Metrics
 from attribute_authority.organisation_assembly import close_organisations, make_asking, open_organisations
 from attribute_authority.ports import EntityDirectory
@@ -55,7 +56,7 @@ def explain(config: Path, /, requester: str, ids: str, name_qualifier: str | Non
         opened.callback(store.close)
         organisations = open_organisations(settings, store)
         opened.callback(close_organisations, organisations)
-        asking = make_asking(settings, organisations, directory=entities, subjects=store, board=store, watch=Metrics())
+        asking = make_asking(settings, organisations, directory=entities, subjects=store, board=store, watch=Metrics(), events=EventLog())
         deciding = make_deciding(settings, store, asking)
         decision = _decide(make_answering(settings, deciding), AttributeQuery("_explain", entity, name_id_of(identifier)))
         _print(settings, entity, decision, deciding.rules)

@@ -16,7 +16,7 @@ from attribute_authority.companion_settings import CompanionSettings
 from attribute_authority.configuration import read_configuration
 from attribute_authority.errors import FaultyConfiguration, OperatorError
 from attribute_authority.events import EventLog
-from attribute_authority.metrics import Metrics, forget_process, open_metrics, prepare_metrics
+from attribute_authority.metrics import Metrics, forget_worker, open_metrics, prepare_metrics
 from attribute_authority.serving import Address, Supervisor, bind, listening_url
 from attribute_authority.settings import Settings
 from attribute_authority.worker import Handed, run_worker
@@ -47,7 +47,7 @@ def serve(config: Path, /, workers: int | None) -> None:
         if number >= count:
             _run_pages(config, events, pages[number - count], lifeline)
         else:
-            run_worker(Handed(config, events, metrics, back_channel[number], operations[number], tls, lifeline))
+            run_worker(Handed(number, config, events, metrics, back_channel[number], operations[number], tls, lifeline))
 
     def reload() -> None:
         prepare_in_child(config, events)
@@ -56,9 +56,9 @@ def serve(config: Path, /, workers: int | None) -> None:
         if tls is not None and renewed is not None:
             tls.replace(renewed)
 
-    def forget(process: int) -> None:
+    def forget(number: int) -> None:
         with suppress(OSError):
-            forget_process(directory, process)
+            forget_worker(directory, number)
 
     Supervisor(count + len(pages), run, reload, forget, events).run()
     events.operation("stopped")

@@ -7,6 +7,8 @@ only that organisation's people count. A person whose link was withdrawn stays s
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 
 from attribute_authority.core.pausing import NamedSource, Pausing
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, IdentifierKind, OrcidId
@@ -85,11 +87,17 @@ class SourceAsking:
         )
 
     def run(self, errands: Sequence[Errand]) -> Sighting | Contradiction | None:
-        """Ask, and return what the first errand that brings anything brings. Raises SourceUnavailable, CouldNotAsk."""
-        for errand in errands:
-            found = self._run(errand)
-            if found is not None:
-                return found
+        """Ask, and return what is brought about the first identifier that anything is brought about.
+
+        Organisations that may both use a scope are both asked; where both claim the person, neither is believed.
+        Raises SourceUnavailable, CouldNotAsk.
+        """
+        for _, same in groupby(errands, key=attrgetter("identifier")):
+            found = {errand.organisation.identity_provider: brought for errand in same if (brought := self._run(errand)) is not None}
+            if len(found) > 1:
+                return self._disputed(tuple(found))
+            if found:
+                return next(iter(found.values()))
         return None
 
     def _is_of(self, identifier: Identifier, organisation: Organisation, now: datetime) -> bool:
@@ -117,22 +125,28 @@ class SourceAsking:
                 failure = failure or unable
                 continue
             if finding is not None:
-                claims.append(self._claim(named.name, finding))
+                claims.append(self._claim(named.name, finding, organisation.identity_provider))
                 if not organisation.asks_all:
                     break
-        if not claims and failure is not None:
+        found = self._weigh(errand, claims)
+        if found is None and failure is not None:
             raise failure
-        return self._weigh(errand, claims)
+        return found
 
-    def _claim(self, source: str, finding: Finding) -> _Claim:
-        found = (self.subjects.find_subject(identifier, self.environment) for identifier in finding.identifiers)
-        return _Claim(source, tuple(subject for subject in found if subject is not None), finding.orcid)
+    def _claim(self, source: str, finding: Finding, home_organisation: EntityId) -> _Claim:
+        found = [self.subjects.find_subject(identifier, self.environment) for identifier in finding.identifiers]
+        people = [subject for subject in found if subject is not None]
+        theirs = tuple(subject for subject in people if subject.home_organisation == home_organisation)
+        if len(theirs) < len(people):
+            # Told to the operator alone: an answer that depended on it would tell one organisation who is known of another.
+            self.watch.sources_disagreed(home_organisation)
+        return _Claim(source, theirs, finding.orcid)
 
     def _weigh(self, errand: Errand, claims: Sequence[_Claim]) -> Sighting | Contradiction | None:
         home_organisation = errand.organisation.identity_provider
         people = {subject.subject_id: subject for claim in claims for subject in claim.people}
         orcids = {claim.orcid for claim in claims if claim.orcid is not None}
-        reason = _contradiction(home_organisation, tuple(people.values()), orcids)
+        reason = _contradiction(tuple(people.values()), orcids)
         names = ", ".join(dict.fromkeys(claim.source for claim in claims))
         if reason is not None:
             self.watch.sources_disagreed(home_organisation)
@@ -140,13 +154,21 @@ class SourceAsking:
         if people:
             return Sighting(errand.identifier, next(iter(people.values())), names)
         if orcids:
-            return Sighting(errand.identifier, KnownSubject(None, home_organisation, next(iter(orcids))), names)
+            return Sighting(errand.identifier, self._stranger(home_organisation, next(iter(orcids))), names)
         return None
 
+    def _stranger(self, home_organisation: EntityId, orcid: OrcidId) -> KnownSubject:
+        # Who withdrew may be known to us by other identifiers than the directory tells; the iD is the same.
+        withdrawn = self.subjects.is_withdrawn(orcid, home_organisation, self.environment)
+        return KnownSubject(None, home_organisation, None if withdrawn else orcid)
 
-def _contradiction(home_organisation: EntityId, people: Sequence[KnownSubject], orcids: set[OrcidId]) -> str | None:
-    if any(subject.home_organisation != home_organisation for subject in people):
-        return "a person of another home organisation is named"
+    def _disputed(self, claiming: Sequence[EntityId]) -> Contradiction:
+        for home_organisation in claiming:
+            self.watch.sources_disagreed(home_organisation)
+        return Contradiction(claiming[0], f"{', '.join(claiming)}: each claims the person for itself")
+
+
+def _contradiction(people: Sequence[KnownSubject], orcids: set[OrcidId]) -> str | None:
     if len(people) > 1:
         return "several people are named"
     if people and people[0].orcid is None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from attribute_authority.core.asking import Contradiction, Errand, Sighting, SourceAsking
 from attribute_authority.domain.entity import Entity
@@ -17,6 +18,8 @@ from attribute_authority.domain.identifiers import EntityId, Environment, Identi
 from attribute_authority.domain.link import KnownSubject
 from attribute_authority.domain.release import ReleaseRule, allowing_rule
 from attribute_authority.ports import SubjectFinder
+
+_NOWHERE: Final = EntityId("")
 
 
 class Outcome(StrEnum):
@@ -70,10 +73,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A question that the store cannot answer, and whom to ask about it."""
+    """A question that the store cannot answer, and whom to ask about it.
+
+    `known` is somebody whom the store knows and who has no iD: what the sources say about them changes nothing, but whether they are
+    asked, how long that takes and whether it fails must not tell that the person is known here.
+    """
 
     question: Question
     errands: tuple[Errand, ...]
+    known: Sighting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +98,28 @@ class Deciding:
         for candidate in question.candidates:
             subject = self.subjects.find_subject(candidate, self.environment)
             if subject is not None:
-                return self.decide(question, Sighting(candidate, subject))
-        return self.go_on(question, now)
+                return self.go_on(question, Sighting(candidate, subject), now)
+        return self.go_on(question, None, now)
 
-    def go_on(self, question: Question, now: datetime) -> Decision | Unresolved:
-        """Decide on a question about somebody whom the store does not know. Raises CouldNotAsk."""
+    def go_on(self, question: Question, known: Sighting | None, now: datetime) -> Decision | Unresolved:
+        """Decide on a question about somebody whom the store knows, or with None does not know. Raises CouldNotAsk."""
+        if known is not None and known.subject.orcid is not None:
+            return self.decide(question, known)
         errands = tuple(errand for errand in self.sources.errands(question.candidates, now) if self._may_run(question, errand))
-        return Unresolved(question, errands) if errands else self.decide(question, None)
+        return Unresolved(question, errands, known) if errands else self.decide(question, known)
 
     def finish(self, unresolved: Unresolved) -> Decision:
         """Ask the sources, and decide. Raises SourceUnavailable, CouldNotAsk."""
-        return self.decide(unresolved.question, self.sources.run(unresolved.errands))
+        found = self.sources.run(unresolved.errands)
+        return self.decide(unresolved.question, unresolved.known or found)
 
     def decide(self, question: Question, found: Sighting | Contradiction | None) -> Decision:
         """Decide on what was found; None is somebody whom nobody knows."""
         if isinstance(found, Contradiction):
             return Decision(Outcome.CONTRADICTED, question.candidates, reason=found.reason)
         if found is None:
+            # For nothing but the time that it takes for everybody else.
+            allowing_rule(self.rules, question.requester, _NOWHERE)
             return Decision(Outcome.UNKNOWN if question.candidates else Outcome.NOT_AN_IDENTIFIER, question.candidates)
         subject = found.subject
         rule = allowing_rule(self.rules, question.requester, subject.home_organisation)

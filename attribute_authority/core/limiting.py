@@ -1,8 +1,9 @@
 """How much one requester may ask: fixed windows of a minute and of a day of UTC, counted across every worker and node.
 
-A database write for every query would cost more than many an answer. So a worker claims a block of permits, a fiftieth of the limit,
-from the shared counter, and spends it from its own memory. What is claimed is counted, so the limit is never exceeded; what a worker
-has not spent at the end of a window is lost, so a requester may be refused up to one block per worker before its limit.
+A database write for every query would cost more than many an answer. So a worker claims a block of permits from the shared counter, and
+spends it from its own memory: as many as it has spent in this window already, and at most a fiftieth of the limit. What is claimed is
+counted, so the limit is never exceeded. What a worker has not spent is lost when the window, the worker or its configuration ends; that is
+never more than it has spent, so that many workers, and many reloads, cannot use up the day of a requester that asks little.
 """
 
 import threading
@@ -48,9 +49,10 @@ _DAY: Final = _Period("day", 86_400)
 
 @dataclass(slots=True)
 class _Purse:
-    """What this worker knows of a requester's window: permits it holds, the shared count as last seen, and whether it is claiming."""
+    """What this worker knows of a requester's window: permits spent and held, the shared count as last seen, and whether it is claiming."""
 
     window: int
+    spent: int = 0
     permits: int = 0
     counted: int = 0
     is_claiming: bool = False
@@ -105,6 +107,7 @@ class Allowances:
             purse = self._purse(demand)
             if purse.permits >= demand.queries:
                 purse.permits -= demand.queries
+                purse.spent += demand.queries
                 return purse
             if purse.counted >= demand.limit:
                 raise demand.too_many(purse.window)
@@ -113,14 +116,17 @@ class Allowances:
             alone, purse.is_claiming = not purse.is_claiming, True
             held = purse.permits if alone else 0
             purse.permits -= held
+            ahead = min(purse.spent, demand.block) if alone else 0
+        spent = 0
         try:
-            held += self._claim(purse, demand, max(demand.queries - held, demand.block) if alone else demand.queries)
+            held += self._claim(purse, demand, max(demand.queries - held, ahead))
             if held < demand.queries:
                 raise demand.too_many(purse.window)
-            held -= demand.queries
+            spent = demand.queries
         finally:
             with self._lock:
-                purse.permits += held
+                purse.permits += held - spent
+                purse.spent += spent
                 purse.is_claiming = purse.is_claiming and not alone
         return purse
 
@@ -139,6 +145,7 @@ class Allowances:
         if purse is not None:
             with self._lock:
                 purse.permits += permits
+                purse.spent -= permits
 
     def _purse(self, demand: _Demand) -> _Purse:
         self._sweep(demand.timestamp)

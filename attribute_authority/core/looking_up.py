@@ -93,10 +93,8 @@ class LookingUp:
     def _decide(
         self, question: Question, known: Mapping[Identifier, KnownSubject], now: datetime, is_over: Callable[[], bool]
     ) -> Decision | CouldNotAsk:
-        for candidate in question.candidates:
-            if candidate in known:
-                return self.deciding.decide(question, Sighting(candidate, known[candidate]))
-        begun = self.deciding.go_on(question, now)
+        sighting = next((Sighting(candidate, known[candidate]) for candidate in question.candidates if candidate in known), None)
+        begun = self.deciding.go_on(question, sighting, now)
         if not isinstance(begun, Unresolved):
             return begun
         if is_over():

@@ -19,6 +19,14 @@ class NewClient:
 
 
 @dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whoever brings a token that counts: the entityID as which it asks, and whose people it may see."""
+
+    entity_id: EntityId
+    home_organisations: frozenset[EntityId]
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """A registered client: the entityID as which it asks, by which release rules name it, and whose people it may see.
 
@@ -32,3 +40,8 @@ class Client:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+
+    @property
+    def bearer(self) -> Bearer:
+        """Whoever brings its token."""
+        return Bearer(self.entity_id, self.home_organisations)

@@ -31,6 +31,9 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 _FORMAT = 3
+_ABSENT_ENTITIES = 64
+"""How many names are remembered that no entity has: those of clients of the lookup door, which are no entities."""
+
 _SCHEMA = f"""
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
@@ -93,6 +96,7 @@ class SqliteEntityDirectory:
         self._capacity = kept_entities
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._bearers: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
+        self._absent: OrderedDict[str, bool] = OrderedDict()
         self._connection: sqlite3.Connection | None = None
         self._lock = Lock()
 
@@ -114,6 +118,7 @@ class SqliteEntityDirectory:
         with self._lock:
             self._kept.clear()
             self._bearers.clear()
+            self._absent.clear()
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
@@ -123,6 +128,8 @@ class SqliteEntityDirectory:
         if kept is not None and _is_valid(kept.fresh_until, now):
             self._kept.move_to_end(entity_id)
             return kept.entity
+        if entity_id in self._absent:
+            return None
         return self._look_up(entity_id, now)
 
     def _look_up_bearers(self, digest: bytes) -> tuple[str, ...]:
@@ -141,6 +148,10 @@ class SqliteEntityDirectory:
             # A lone surrogate is a character that no document can hold.
             return None
         if not rows:
+            # Apart from those that are there, whom strangers with any number of names would push out. Nobody has the empty name, by which
+            # health asks whether the index can be read.
+            if entity_id:
+                _keep(self._absent, entity_id, True, _ABSENT_ENTITIES)
             return None
         record, affiliations = rows[0]
         kept = _decode(EntityId(entity_id), json.loads(record), json.loads(affiliations), now)

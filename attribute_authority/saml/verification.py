@@ -61,22 +61,29 @@ class Verification:
         algorithm = verify_enveloped(received.element, received.signature, entity.querying_keys, self.allowed)
         return entity, Authentication(algorithm, key_matches)
 
-    def accept(self, received: ReceivedQuery, entity: Entity, authentication: Authentication, now: datetime) -> AttributeQuery:
-        """Check that an authenticated query is meant for us, fresh and new, and read what it asks.
+    def require_new(self, received: ReceivedQuery, entity: Entity, authentication: Authentication, now: datetime) -> None:
+        """Check that an authenticated query is meant for us, fresh and new: that the requester, and nobody else, sends it to us just now.
 
-        Raises Denied, MalformedQuery, UnsupportedQuery, InvalidAttribute or CouldNotAsk.
+        Raises Denied, CouldNotAsk.
         """
         if received.destination is not None and received.destination not in self.destinations:
             raise Denied(f"the Destination is {received.destination!r}, expected one of {sorted(self.destinations)}")
         if abs(now - received.issue_instant) > self.window:
             raise Denied(f"the IssueInstant {received.issue_instant.isoformat()} lies more than {self.window} from now")
-        signed = authentication.signature_algorithm is not None
-        if signed and not self.replays.is_first(entity.entity_id, received.message_id, received.issue_instant + 2 * self.window):
+        expires_at = received.issue_instant + 2 * self.window
+        if _is_signed(authentication) and not self.replays.is_first(entity.entity_id, received.message_id, expires_at):
             raise Denied("a query with this ID has been answered before")
+
+    def accept(self, received: ReceivedQuery, entity: Entity, authentication: Authentication) -> AttributeQuery:
+        """Read what an authenticated query asks. Raises Denied, MalformedQuery, UnsupportedQuery, InvalidAttribute or CouldNotAsk."""
         identifier = read_identifier_element(received.subject)
         if identifier.tag == ENCRYPTED_ID:
-            identifier = self.decryption.name_id(identifier, signed)
+            identifier = self.decryption.name_id(identifier, _is_signed(authentication))
         return AttributeQuery(received.message_id, entity, read_name_id(identifier), read_designators(received.attributes))
+
+
+def _is_signed(authentication: Authentication) -> bool:
+    return authentication.signature_algorithm is not None
 
 
 def accepted_destinations(url: str) -> frozenset[str]:

@@ -44,6 +44,13 @@ class MemoryLinkStore:
             present = self._link_in_force(owner.subject_id, environment)
             return KnownSubject(owner.subject_id, owner.home_organisation, present.orcid if present else None)
 
+    def is_withdrawn(self, orcid: OrcidId, home_organisation: EntityId, environment: Environment) -> bool:
+        """Whether somebody of the home organisation has withdrawn that iD and nobody of it has it linked now."""
+        with self._lock:
+            wanted = (orcid, home_organisation, environment)
+            found = [link for link in self._links.values() if (link.orcid, link.home_organisation, link.environment) == wanted]
+            return bool(found) and all(link.withdrawn_at is not None for link in found)
+
     def find_subjects(self, identifiers: Collection[Identifier], environment: Environment) -> dict[Identifier, KnownSubject]:
         """Return what `find_subject` would for each identifier that is known; the others are absent."""
         found = ((identifier, self.find_subject(identifier, environment)) for identifier in identifiers)
@@ -109,7 +116,7 @@ class MemoryLinkStore:
             told = [told for change in later if (told := self._tell(change, environment)) is not None]
             if len(told) > limit:
                 return ChangePage(tuple(told[:limit]), told[limit - 1].number, more=True)
-            return ChangePage(tuple(told), max(after, len(self._changes)), more=False)
+            return ChangePage(tuple(told), max((after, *(change.number for change in later))), more=False)
 
     def changes_of(self, home_organisation: EntityId) -> tuple[int, ...]:
         """Return the numbers of the changes about a home organisation."""

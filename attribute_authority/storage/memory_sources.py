@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attribute_authority.domain.client import Client, NewClient
+from attribute_authority.domain.client import Bearer, Client, NewClient
 from attribute_authority.domain.identifiers import EntityId
 from attribute_authority.domain.source import Outage, PairwiseIndexName
 from attribute_authority.errors import Conflict, SourceUnavailable
@@ -65,10 +65,10 @@ class MemoryPairwiseIndex:
             self._built[name] = present
         return len([number for number in self._links.changes_of(name.home_organisation) if built.through < number <= present.through])
 
-    def names(self, home_organisation: EntityId) -> tuple[PairwiseIndexName, ...]:
-        """Return the names of the complete indexes of a home organisation."""
+    def names(self, home_organisation: EntityId | None = None) -> tuple[PairwiseIndexName, ...]:
+        """Return the names of the complete indexes of a home organisation, with None of all."""
         with self._lock:
-            return tuple(name for name in self._built if name.home_organisation == home_organisation)
+            return tuple(name for name in self._built if home_organisation in (None, name.home_organisation))
 
     def drop(self, name: PairwiseIndexName) -> None:
         """Drop an index."""
@@ -137,13 +137,13 @@ class MemoryClientStore:
             self._clients[new.token_digest] = client
             return client
 
-    def find_client(self, token_digest: bytes, now: datetime) -> Client | None:
-        """Return the client whose token it is, None where it is unknown, expired or revoked at `now`."""
+    def find_bearer(self, token_digest: bytes, now: datetime) -> Bearer | None:
+        """Return whoever brings the token, None where it is unknown, expired or revoked at `now`."""
         with self._lock:
             client = self._clients.get(token_digest)
         if client is None or client.revoked_at is not None:
             return None
-        return client if client.expires_at is None or client.expires_at > now else None
+        return client.bearer if client.expires_at is None or client.expires_at > now else None
 
     def revoke_client(self, name: str, now: datetime) -> Client | None:
         """Revoke the token of a client, at once and for good. None where no client of that name is in force."""

@@ -63,6 +63,10 @@ class SqlStore(SqlAnsweringAttempts, SqlOutageBoard, SqlClientStore, SqlChangeFe
         """Return the person with that identifier and the present iD of `environment`, or None. Raises CouldNotAsk."""
         return self._answering.find_subject(identifier, environment)
 
+    def is_withdrawn(self, orcid: OrcidId, home_organisation: EntityId, environment: Environment) -> bool:
+        """Whether somebody of the home organisation has withdrawn that iD and nobody of it has it linked now. Raises CouldNotAsk."""
+        return self._answering.is_withdrawn(orcid, home_organisation, environment)
+
     def find_subjects(self, identifiers: Collection[Identifier], environment: Environment) -> dict[Identifier, KnownSubject]:
         """Return what `find_subject` would for each identifier that is known; the others are absent. Raises CouldNotAsk."""
         return self._answering.find_subjects(identifiers, environment)

@@ -3,14 +3,30 @@
 from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import Any
+from zlib import crc32
+
+from sqlalchemy import bindparam, func, select
 
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
 from attribute_authority.domain.link import KnownSubject
 from attribute_authority.storage.kept import DriverConnection, KeptConnections, KeptStatement
 from attribute_authority.storage.sql_reading import FIND_SUBJECT, columns_of, find_subjects_statement
+from attribute_authority.storage.tables import link, subject
 
 _SIZES = (20, 1_000)
 """How many values one statement looks for: a call of a few does not pay for a statement of many, and PostgreSQL prepares each once."""
+
+
+_COUNT_WITHDRAWN = (
+    select(func.count(link.c.id), func.count(link.c.withdrawn_at))
+    .join_from(link, subject)
+    .where(
+        link.c.orcid == bindparam("orcid"),
+        link.c.environment == bindparam("environment"),
+        subject.c.home_organisation == bindparam("home_organisation"),
+    )
+)
+"""How many links a home organisation's people ever had with an iD, and how many of them were withdrawn."""
 
 
 class Answering:
@@ -19,6 +35,7 @@ class Answering:
     def __init__(self, kept: KeptConnections) -> None:
         self._kept = kept
         self._sql, self._in_order = kept.compile(FIND_SUBJECT)
+        self._count_withdrawn = KeptStatement(kept, _COUNT_WITHDRAWN)
         self._batches: dict[int, KeptStatement] = {}
 
     def find_subject(self, identifier: Identifier, environment: Environment) -> KnownSubject | None:
@@ -31,6 +48,7 @@ class Answering:
                 "name_qualifier": identifier.name_qualifier or "",
                 "sp_name_qualifier": identifier.sp_name_qualifier or "",
                 "environment": environment.value,
+                "spread": crc32(identifier.value.encode()),
             }
         )
 
@@ -38,7 +56,13 @@ class Answering:
             return connection.execute(sql, parameters).fetchone()
 
         row = self._kept.ask(look)
-        return None if row is None else _to_subject(row)
+        return None if row is None or row[3] is None else _to_subject(row[:3])
+
+    def is_withdrawn(self, orcid: OrcidId, home_organisation: EntityId, environment: Environment) -> bool:
+        """Whether somebody of the home organisation has withdrawn that iD and nobody of it has it linked now. Raises CouldNotAsk."""
+        values = {"orcid": orcid.value, "environment": environment.value, "home_organisation": home_organisation}
+        links, withdrawn = map(int, self._count_withdrawn.row(values))
+        return 0 < links == withdrawn
 
     def find_subjects(self, identifiers: Collection[Identifier], environment: Environment) -> dict[Identifier, KnownSubject]:
         """Return what `find_subject` would for each identifier that is known; the others are absent. Raises CouldNotAsk."""

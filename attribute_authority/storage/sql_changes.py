@@ -16,7 +16,8 @@ from attribute_authority.storage.sql_noting import Happening
 from attribute_authority.storage.sql_parts import Connections, StorePart
 from attribute_authority.storage.tables import IN_FORCE, identifier, link, link_change
 
-_LATEST = select(func.max(link_change.c.number))
+_LATEST = select(func.max(link_change.c.number)).where(link_change.c.home_organisation == bindparam("home_organisation"))
+"""Of one home organisation: a cursor that moved on with the others' changes would tell when something happens there."""
 
 _PRESENT = and_(link.c.subject_id == link_change.c.subject_id, link.c.environment == bindparam("environment"), IN_FORCE)
 
@@ -61,10 +62,11 @@ class SqlChangeFeed(StorePart):
 
     def read_changes(self, home_organisations: Collection[EntityId], environment: Environment, after: int, limit: int) -> ChangePage:
         """Return up to `limit` changes with numbers above `after`, in their order; `after` is 0 at the beginning. Raises CouldNotAsk."""
+        homes = sorted(set(home_organisations))
         # First, so that a change which comes meanwhile is not skipped: all up to this one are committed.
-        latest = self._read_latest.row({})[0] or 0
+        latest = max((self._read_latest.row({"home_organisation": home})[0] or 0 for home in homes), default=0)
         values = {"environment": environment.value, "after": after, "latest": latest, "limit": limit + 1}
-        each = [self._read_one(home, environment, values) for home in sorted(set(home_organisations))]
+        each = [self._read_one(home, environment, values) for home in homes]
         found = list(islice(merge(*each, key=attrgetter("number")), limit + 1))
         if len(found) > limit:
             return ChangePage(tuple(found[:limit]), found[limit - 1].number, more=True)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
-from attribute_authority.domain.client import Client, NewClient
+from attribute_authority.domain.client import Bearer, Client, NewClient
 from attribute_authority.domain.identifiers import EntityId
 from attribute_authority.errors import Conflict
 from attribute_authority.storage.engine import asking, is_refusal
@@ -25,7 +25,7 @@ _COLUMNS = (
     client.c.revoked_at,
 )
 
-_FIND = select(*_COLUMNS).where(
+_FIND_BEARER = select(client.c.entity_id, client.c.home_organisations).where(
     client.c.token_digest == bindparam("token_digest"),
     UNREVOKED_CLIENT,
     or_(client.c.expires_at.is_(None), client.c.expires_at > bindparam("now", type_=Instant)),
@@ -37,7 +37,7 @@ class SqlClientStore(StorePart):
 
     def __init__(self, connections: Connections) -> None:
         super().__init__(connections)
-        self._find_client = KeptStatement(connections.kept, _FIND)
+        self._find_bearer = KeptStatement(connections.kept, _FIND_BEARER)
 
     def add_client(self, new: NewClient) -> Client:
         """Register a client. Raises Conflict where one of that name, or with that token, is there; CouldNotAsk."""
@@ -57,11 +57,10 @@ class SqlClientStore(StorePart):
                     raise Conflict(f"a client of the name {new.name!r}, or with its token, is there already") from error
                 raise
 
-    def find_client(self, token_digest: bytes, now: datetime) -> Client | None:
-        """Return the client whose token it is, None where it is unknown, expired or revoked at `now`. Raises CouldNotAsk."""
-        kept = self._connections.kept
-        row = self._find_client.row({"token_digest": token_digest, "now": kept.write_instant(now)})
-        return None if row is None else _to_client((*row[:4], *map(kept.read_instant, row[4:])))
+    def find_bearer(self, token_digest: bytes, now: datetime) -> Bearer | None:
+        """Return whoever brings the token, None where it is unknown, expired or revoked at `now`. Raises CouldNotAsk."""
+        row = self._find_bearer.row({"token_digest": token_digest, "now": self._connections.kept.write_instant(now)})
+        return None if row is None else Bearer(EntityId(row[0]), _to_organisations(row[1]))
 
     def revoke_client(self, name: str, now: datetime) -> Client | None:
         """Revoke the token of a client, at once and for good. None where no client of that name is in force. Raises CouldNotAsk."""
@@ -78,5 +77,8 @@ class SqlClientStore(StorePart):
 
 def _to_client(row: Sequence[Any]) -> Client:
     client_id, name, entity_id, home_organisations, created_at, expires_at, revoked_at = row
-    theirs = frozenset(map(EntityId, home_organisations.split()))
-    return Client(client_id, name, EntityId(entity_id), theirs, created_at, expires_at, revoked_at)
+    return Client(client_id, name, EntityId(entity_id), _to_organisations(home_organisations), created_at, expires_at, revoked_at)
+
+
+def _to_organisations(text: str) -> frozenset[EntityId]:
+    return frozenset(map(EntityId, text.split()))

@@ -45,7 +45,9 @@ _LATEST = select(func.max(link_change.c.number)).where(link_change.c.home_organi
 
 _FIND_STANDING = select(computed_index.c.through, _LATEST.scalar_subquery()).where(*_IS_NAMED, COMPLETE)
 
-_FIND_NAMES = select(*INDEX_NAME).where(computed_index.c.home_organisation == bindparam("home"), COMPLETE).order_by(computed_index.c.id)
+_FIND_ALL_NAMES = select(*INDEX_NAME).where(COMPLETE).order_by(computed_index.c.id)
+
+_FIND_NAMES = _FIND_ALL_NAMES.where(computed_index.c.home_organisation == bindparam("home"))
 
 
 class SqlPairwiseIndex(StorePart):
@@ -58,6 +60,7 @@ class SqlPairwiseIndex(StorePart):
         self._find_spelling = KeptStatement(kept, _FIND_SPELLING)
         self._find_standing = KeptStatement(kept, _FIND_STANDING)
         self._find_names = KeptStatement(kept, _FIND_NAMES)
+        self._find_all_names = KeptStatement(kept, _FIND_ALL_NAMES)
 
     def find_sources(self, name: PairwiseIndexName, digest: bytes) -> tuple[str, ...] | None:
         """Return the values that the digest may have been computed from, in the spelling of the home organisation.
@@ -91,20 +94,23 @@ class SqlPairwiseIndex(StorePart):
         return packing.count
 
     def follow(self, name: PairwiseIndexName, digest_of: DigestOf) -> int:
-        """Bring a complete index up to the last change; returns how many changes there were. Raises CouldNotAsk.
+        """Bring a complete index up to what is the last change now; returns how many changes there were. Raises CouldNotAsk.
 
         One that has too much to catch up with, or was made for far fewer people, is dropped, because it is sooner built anew.
         """
-        followed = 0
-        while self._is_behind(name):
+        followed, standing = 0, self._standing(name)
+        # No further: an import that goes on for minutes is no reason for whoever asks to wait for its end.
+        wanted = 0 if standing is None else standing[1]
+        while standing is not None and standing[0] < wanted:
             with asking(), self._connections.working.connect() as connection:
                 followed += catch_up(connection, name, digest_of)
                 clear_discarded(connection)
+            standing = self._standing(name)
         return followed
 
-    def names(self, home_organisation: EntityId) -> tuple[PairwiseIndexName, ...]:
-        """Return the names of the complete indexes of a home organisation. Raises CouldNotAsk."""
-        rows = self._find_names.rows({"home": home_organisation})
+    def names(self, home_organisation: EntityId | None = None) -> tuple[PairwiseIndexName, ...]:
+        """Return the names of the complete indexes of a home organisation, with None of all. Raises CouldNotAsk."""
+        rows = self._find_all_names.rows({}) if home_organisation is None else self._find_names.rows({"home": home_organisation})
         return tuple(PairwiseIndexName(EntityId(home), EntityId(to), IdentifierKind(kind), made) for home, to, kind, made in rows)
 
     def drop(self, name: PairwiseIndexName) -> None:
@@ -114,9 +120,10 @@ class SqlPairwiseIndex(StorePart):
                 connection.execute(update(computed_index).where(*is_named(name)).values(through=None, building_until=None))
             clear_discarded(connection)
 
-    def _is_behind(self, name: PairwiseIndexName) -> bool:
+    def _standing(self, name: PairwiseIndexName) -> tuple[int, int] | None:
+        """Return the numbers of the last change in an index and of the last there is, None where there is no index."""
         row = self._find_standing.row(_parameters(name))
-        return row is not None and (row[1] or 0) > row[0]
+        return None if row is None else (row[0], row[1] or 0)
 
 
 def _parameters(name: PairwiseIndexName) -> dict[str, object]:

@@ -31,12 +31,16 @@ _LONGEST_CAUSE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A request body as it arrived: its bytes, media type, the public key of the TLS client, and the peer's address."""
+    """A request body as it arrived: its bytes, media type, the public key of the TLS client, and the peer's address.
+
+    `told` is taken by whoever ends it first, an answer or a deadline, so that there is one event.
+    """
 
     body: bytes
     content_type: str
     client_key: bytes | None
     peer: str | None = None
+    told: Lock = field(default_factory=Lock, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +57,16 @@ NOBODY = frozenset({Outcome.UNKNOWN, Outcome.NOT_AN_IDENTIFIER})
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One query on its way: how it was delivered, what the log will say, when it began by the stopwatch and by the clock.
-
-    `told` is taken by whoever ends it first, an answer or the deadline, so that there is one event.
-    """
+    """One query on its way: how it was delivered, what the log will say, when it began by the stopwatch and by the clock."""
 
     delivery: Delivery
     event: QueryEvent
     started: float
     now: datetime
-    told: Lock = field(default_factory=Lock)
 
     def is_first_to_tell(self) -> bool:
         """Whether the event of the query is not written yet, which it will be by the caller."""
-        return self.told.acquire(blocking=False)
+        return self.delivery.told.acquire(blocking=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,10 @@ class QueryDoor:
         event.requester = received.issuer
         entity, authentication = self.verification.authenticate(received, delivery.client_key, case.now)
         event.signature_algorithm, event.client_key = authentication.signature_algorithm, authentication.client_key
+        # First, so that who has got hold of a signed query cannot use up with it what the requester is allowed.
+        self.verification.require_new(received, entity, authentication, case.now)
         self.guard.admit(entity.entity_id, 1, case.now)
-        return self.verification.accept(received, entity, authentication, case.now)
+        return self.verification.accept(received, entity, authentication)
 
     def _tell(self, case: _Case, query: AttributeQuery, decision: Decision) -> Reply:
         event = case.event

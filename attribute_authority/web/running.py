@@ -4,7 +4,6 @@ What can hang never runs where connections are served, and one home organisation
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -12,8 +11,6 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
-
-from attribute_authority.errors import CouldNotAsk
 
 Answered = TypeVar("Answered")
 
@@ -32,13 +29,13 @@ class Later(Generic[Answered]):
 class BoundedPool:
     """A pool of threads on which work is waited for no longer than `deadline` seconds, and of which no more than `places` is in hand.
 
-    `reactor` provides IReactorTime and IReactorFromThreads.
+    Another deadline holds for what is called from then on. `reactor` provides IReactorTime and IReactorFromThreads.
     """
 
     def __init__(self, reactor: Any, threads: ThreadPool, deadline: float, places: int = 256) -> None:
         self._reactor = reactor
         self._threads = threads
-        self._deadline = deadline
+        self.deadline = deadline
         self._places = places
         self._taken = 0
 
@@ -47,19 +44,20 @@ class BoundedPool:
         if self._taken >= self._places:
             return succeed(give_up("too much is waiting for a thread already"))
         self._taken += 1
-        over = Event()
+        over, deadline = Event(), self.deadline
         # None stands for work that nobody waits for any longer, so that nobody sees it.
         answered: Deferred[Any] = deferToThreadPool(self._reactor, self._threads, _unless_over, over, work)
         # Before the deadline is put on it: the place is free when the thread is, not when nobody waits for it any longer.
         answered.addBoth(self._leave)
         waiting: Deferred[Answered] = Deferred()
         answered.chainDeferred(waiting)
-        waiting.addTimeout(self._deadline, self._reactor, lambda *_: self._give_up(over, give_up))
-        return waiting
 
-    def _give_up(self, over: Event, give_up: Callable[[str], Answered]) -> Answered:
-        over.set()
-        return give_up(f"no answer within {self._deadline} s")
+        def too_late(*_: object) -> Answered:
+            over.set()
+            return give_up(f"no answer within {deadline} s")
+
+        waiting.addTimeout(deadline, self._reactor, too_late)
+        return waiting
 
     def _leave(self, result: Any) -> Any:
         self._taken -= 1
@@ -69,26 +67,6 @@ class BoundedPool:
 def _unless_over(over: Event, work: Callable[[], Answered]) -> Answered | None:
     # Who stood in the queue for longer than the deadline need not be worked for any more.
     return None if over.is_set() else work()
-
-
-class Aside:
-    """Asks on one thread of its own, for who cannot wait longer than `seconds`: an answer that must come from where it is called."""
-
-    def __init__(self, name: str, seconds: float) -> None:
-        self._thread = ThreadPoolExecutor(1, name)
-        self._seconds = seconds
-        self._asked: Future[Any] | None = None
-
-    def ask(self, question: Callable[[], Answered]) -> Answered:
-        """Return the answer. Raises what the question raises, and CouldNotAsk past the time, or at once while an earlier one hangs."""
-        if self._asked is not None and not self._asked.done():
-            raise CouldNotAsk("an earlier question has no answer yet")
-        asked: Future[Answered] = self._thread.submit(question)
-        self._asked = asked
-        try:
-            return asked.result(self._seconds)
-        except TimeoutError:
-            raise CouldNotAsk(f"no answer within {self._seconds} s") from None
 
 
 def before_the_end(reactor: Any, work: Callable[[], object], seconds: float) -> None:

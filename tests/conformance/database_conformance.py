@@ -24,6 +24,7 @@ from tests.conformance.samples import CARBERRY, MAIJA, NOW, OTHER_ORCID, PRODUCT
 from tests.conformance.sources_conformance import SourcesConformance
 from tests.conformance.store_conformance import LinkStoreConformance
 from tests.conformance.together import at_once
+from tests.conformance.withdrawn_conformance import WithdrawnConformance
 
 _ROOT = Path(__file__).parents[2]
 
@@ -51,7 +52,7 @@ def attempt(store: LinkStore, new: NewLink) -> Link | Conflict:
         return conflict
 
 
-class DatabaseConformance(LinkStoreConformance, ReplayGuardConformance, SourcesConformance):
+class DatabaseConformance(LinkStoreConformance, WithdrawnConformance, ReplayGuardConformance, SourcesConformance):
     """Everything that a database does."""
 
     @pytest.fixture

@@ -122,6 +122,7 @@ class PairwiseIndexConformance:
             index.build(name, digest_of, NOW)
 
         assert {NAME, second} == set(index.names(HOME))
+        assert set(index.names(HOME)) < set(index.names())
 
     def test_dropped_index_is_none(self, index: PairwiseIndex, links: LinkStore) -> None:
         """What was dropped is not known, and may be built again."""

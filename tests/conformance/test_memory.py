@@ -13,9 +13,12 @@ from tests.conformance.pairwise_conformance import PairwiseConformance
 from tests.conformance.replay_conformance import ReplayGuardConformance
 from tests.conformance.states_conformance import AttemptCounterConformance, StateKeeperConformance
 from tests.conformance.store_conformance import LinkStoreConformance
+from tests.conformance.withdrawn_conformance import WithdrawnConformance
 
 
-class TestMemoryLinkStore(LinkStoreConformance, BatchSubjectFinderConformance, ChangeFeedConformance, PairwiseConformance):
+class TestMemoryLinkStore(
+    LinkStoreConformance, WithdrawnConformance, BatchSubjectFinderConformance, ChangeFeedConformance, PairwiseConformance
+):
     """Links in memory, and what is read from them."""
 
     @pytest.fixture

@@ -91,7 +91,7 @@ class TestOutage:
             lambda: stopped.clear_outage("directory"),
             stopped.list_outages,
             lambda: stopped.add_client(new_client()),
-            lambda: stopped.find_client(TOKEN, NOW),
+            lambda: stopped.find_bearer(TOKEN, NOW),
             lambda: stopped.revoke_client("ida", NOW),
             stopped.list_clients,
             stopped.ping,

@@ -44,10 +44,10 @@ class FakeIndex:
         self._make(name, digest_of)
         return changes
 
-    def names(self, home_organisation: EntityId) -> tuple[PairwiseIndexName, ...]:
+    def names(self, home_organisation: EntityId | None = None) -> tuple[PairwiseIndexName, ...]:
         """Return the names of what is there."""
         self._ask()
-        return tuple(name for name in self._indexes if name.home_organisation == home_organisation)
+        return tuple(name for name in self._indexes if home_organisation in (None, name.home_organisation))
 
     def drop(self, name: PairwiseIndexName) -> None:
         """Forget an index."""

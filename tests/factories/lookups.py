@@ -21,7 +21,7 @@ from twisted.web.server import Request
 from attribute_authority.core.asking import Organisation
 from attribute_authority.core.deciding import Deciding
 from attribute_authority.domain.change import ChangeKind, ChangePage, LinkChange
-from attribute_authority.domain.client import Client, NewClient
+from attribute_authority.domain.client import Bearer, Client, NewClient
 from attribute_authority.domain.entity import Entity, Role
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
 from attribute_authority.domain.link import KnownSubject
@@ -137,6 +137,10 @@ class People:
             raise CouldNotAsk("the database is away")
         return self.links.find_subject(identifier, environment)
 
+    def is_withdrawn(self, orcid: OrcidId, home_organisation: EntityId, environment: Environment) -> bool:
+        """Tell of a withdrawal."""
+        return self.links.is_withdrawn(orcid, home_organisation, environment)
+
     def find_subjects(self, identifiers: Collection[Identifier], environment: Environment) -> dict[Identifier, KnownSubject]:
         """Find many."""
         self.batches.append(len(identifiers))
@@ -157,12 +161,12 @@ class Clients:
         client = Client(number, f"client{number}", EntityId(entity_id), names, NOW, None, None)
         self.known[sha256(token.encode()).digest()] = replace(client, **changes)
 
-    def find_client(self, token_digest: bytes, now: datetime) -> Client | None:
+    def find_bearer(self, token_digest: bytes, now: datetime) -> Bearer | None:
         """Find a client whose token counts."""
         client = self.known.get(token_digest)
         if client is None or client.revoked_at is not None:
             return None
-        return client if client.expires_at is None or now < client.expires_at else None
+        return client.bearer if client.expires_at is None or now < client.expires_at else None
 
     def add_client(self, new: NewClient) -> Client:
         """Take no client."""

@@ -117,9 +117,9 @@ class ScriptedSource:
         """Have nothing to give up."""
 
 
-def named(source: ScriptedSource, name: str = "directory", places: int = 4) -> NamedSource:
+def named(source: ScriptedSource, name: str = "directory", places: int = 4, queue: int = 4) -> NamedSource:
     """Give a source a name."""
-    return NamedSource(name, source, BoundedSemaphore(places), timedelta(seconds=2))
+    return NamedSource(name, source, BoundedSemaphore(places), BoundedSemaphore(queue), timedelta(seconds=20))
 
 
 def organisation(

@@ -24,11 +24,12 @@ NOBODY = ("nobody", "withdrawn", "jos iah", "josiah&eppn=josiah@uni.example", "o
 
 @dataclass(frozen=True, slots=True)
 class LookupDoor:
-    """The door of a running authority, its TLS certificate, and the token of the home organisation's client."""
+    """The door of a running authority, its TLS certificate, and the home organisation with the token of its client."""
 
     url: str
     certificate: Path
     token: str
+    home: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Deployment:
     engine: ScriptEngine
 
     def idp(self, file: str, keys: KeyPair, **properties: str) -> IdentityProvider:
-        """Set an identity provider up with one connector and the key of an entity."""
+        """Set an identity provider up with one connector and the key of an entity, which may not be its own."""
         places = {
             "conf/orcid.js": SNIPPETS / "orcid.js",
             "credentials/orcid-authority-tls.crt": self.door.certificate,
@@ -51,6 +52,7 @@ class Deployment:
             (self.directory / place).parent.mkdir(exist_ok=True)
             shutil.copyfile(source, self.directory / place)
         known = {"idp.home": str(self.directory), "idp.scope": SCOPE, "orcid.lookup": self.door.url, "orcid.token": self.door.token}
+        known["idp.entityID"] = self.door.home
         # The published time-out is for people; what is measured here is only that an answer comes.
         return IdentityProvider(Settings({**known, "orcid.timeout": "PT30S", **properties}), self.engine, file)
 
@@ -72,7 +74,7 @@ def door(tmp_path_factory: pytest.TempPathFactory, federation: Federation) -> It
     shown = run(configuration, "client", "add", "idp", "--entity-id", home, "--home-organisation", home)
     directory = tmp_path_factory.mktemp("authority") / "aa"
     with running(configuration, directory) as trusted:
-        yield LookupDoor(f"{_address(trusted)}/api/v1/orcid", directory / "keys" / "tls.crt", _token(shown))
+        yield LookupDoor(f"{_address(trusted)}/api/v1/orcid", directory / "keys" / "tls.crt", _token(shown), home)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.factories.queries import NOW, PERSON, SP
 from tests.factories.sources import ScriptedSource, Watched, asking, named, organisation
 
 FOREIGN = persistent("foreign")
-OTHER_ORCID = OrcidId("0000-0001-5109-3700")
+OTHER_ORCID = OrcidId("0000-0002-1694-233X")
 HERE = Finding((eppn(),))
 ELSEWHERE = Finding((eppn(OTHER_PERSON),))
 STRANGER = Finding((eppn("stranger@uni.example"),))
@@ -131,7 +131,7 @@ def test_source_that_names_another_organisations_person() -> None:
     """An organisation's source cannot pull out the iD of somebody else's person."""
     decision = decide(deciding(uni(knowing(ELSEWHERE))))
 
-    assert (Outcome.CONTRADICTED, None) == (decision.outcome, decision.orcid)
+    assert (Outcome.UNKNOWN, None) == (decision.outcome, decision.orcid)
 
 
 def test_sources_that_agree() -> None:
@@ -203,6 +203,18 @@ def test_source_that_does_not_take_the_kind_is_passed_over() -> None:
     decide(deciding(uni(source, other)))
 
     assert ([FOREIGN], []) == (source.asked, other.asked)
+
+
+def test_who_withdrew_is_asked_about_like_everybody_unknown() -> None:
+    """A person whom the store knows without an iD is asked about too, and an outage shows as for anybody, so that neither tells."""
+    withdrawn = eppn(WITHDRAWN_PERSON)
+    source = knowing(Finding((withdrawn,), OTHER_ORCID), IdentifierKind.EPPN, about=withdrawn)
+    core = deciding(uni(source))
+
+    assert (Outcome.UNLINKED, None) == (decide(core, withdrawn).outcome, decide(core, withdrawn).orcid)
+    source.failure = CouldNotAsk("away")
+    with pytest.raises(SourceUnavailable):
+        decide(core, withdrawn)
 
 
 def test_requester_that_may_see_others_people_alone() -> None:

@@ -169,6 +169,20 @@ def test_check_warns_of_rules_that_come_to_nothing(tmp_path: Path) -> None:
     assert (0, warning) == (result.exit_code, result.stderr)
 
 
+def test_check_warns_of_sources_that_no_scope_leads_to(tmp_path: Path) -> None:
+    """A home organisation whose scopes nobody tells is asked about less than its operator may think."""
+    authority = new_authority(tmp_path)
+    (authority.directory / "uni.salt").write_bytes(b"sixteen octets are enough")
+    authority.append(
+        '[[organisation]]\nidentity_provider = "https://idp.uni.example/idp"\n'
+        '[[organisation.source]]\nkind = "computed-id"\nsalt_file = "uni.salt"'
+    )
+    result = authority.run("check")
+
+    assert 0 == result.exit_code
+    assert "warning: organisation[1].identity_provider: https://idp.uni.example/idp is not in valid metadata" in result.stderr
+
+
 def _with_identity_provider(tmp_path: Path, entity_id: str) -> Authority:
     authority = new_authority(tmp_path)
     role = md.identity_provider(md.key_descriptor(md.rsa_pair("namesake")))

@@ -5,7 +5,6 @@ import pytest
 from attribute_authority.domain.identifiers import Identifier, IdentifierKind
 from attribute_authority.domain.source import Finding
 from attribute_authority.errors import CouldNotAsk
-from attribute_authority.saml import namespaces as ns
 from tests.factories.doors import AFFILIATION, IDP, ORCID, OTHER_SP, Lab, eppn, lab, persistent, sp_keys
 from tests.factories.metadata import rsa_pair
 from tests.factories.queries import SP, asking, envelope, name_id

@@ -1,14 +1,14 @@
 """The operations door: whether the process can answer, what works less well, and the metrics."""
 
 import json
-from collections.abc import Sequence
-from typing import NoReturn
 
 import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
-from attribute_authority.errors import CouldNotAsk
-from attribute_authority.web.health import operations_root
+from attribute_authority.web.health import Standing, operations_root
 from attribute_authority.web.http import BoundedSite
 from tests.factories.wires import TIMEOUT, Http, Wire, request
 
@@ -17,14 +17,9 @@ GONE = "database: cannot be reached"
 NUMBERS = b"# TYPE attribute_authority_suspicions_total counter\nattribute_authority_suspicions_total 2.0\n"
 
 
-def away() -> NoReturn:
-    """Fail as a board of outages does whose database is away."""
-    raise CouldNotAsk("no connection to db.example:5432")
-
-
-def get(path: str, reasons: Sequence[str] = (), degraded: Sequence[str] | None = (), method: str = "GET") -> Http:
-    """Ask the operations door; `degraded` None cannot be told."""
-    root = operations_root(lambda: reasons, away if degraded is None else lambda: degraded, lambda: NUMBERS)
+def get(path: str, reasons: tuple[str, ...] = (), degraded: tuple[str, ...] = (), method: str = "GET") -> Http:
+    """Ask the operations door."""
+    root = operations_root(lambda: succeed(Standing(reasons, degraded)), lambda: NUMBERS)
     return Wire(BoundedSite(root, Clock(), timeout=TIMEOUT, max_body_bytes=0)).ask(request(method, content_type=None, path=path))
 
 
@@ -32,7 +27,7 @@ def get(path: str, reasons: Sequence[str] = (), degraded: Sequence[str] | None =
     ("reasons", "degraded", "status"),
     [((), (), 200), ((), (PAUSED,), 200), ((GONE,), (), 503), ((GONE,), (PAUSED,), 503)],
 )
-def test_paused_source_keeps_the_node_in_service(reasons: Sequence[str], degraded: Sequence[str], status: int) -> None:
+def test_paused_source_keeps_the_node_in_service(reasons: tuple[str, ...], degraded: tuple[str, ...], status: int) -> None:
     """A home organisation's outage is told, but only what no answer can do without makes the node unready."""
     answer = get("/health/ready", reasons, degraded)
 
@@ -40,18 +35,25 @@ def test_paused_source_keeps_the_node_in_service(reasons: Sequence[str], degrade
     assert {"ready": not reasons, "reasons": list(reasons), "degraded": list(degraded)} == json.loads(answer.body)
 
 
-@pytest.mark.parametrize("reasons", [(), (GONE,)])
-def test_outages_that_cannot_be_told(reasons: Sequence[str]) -> None:
-    """Where even the outages cannot be asked for that is said, without the private cause, and the status is what it would be."""
-    answer = get("/health/ready", reasons, None)
+def test_nobody_waits_for_what_hangs() -> None:
+    """While the database hangs the process is alive for whoever asks, and readiness is told to those who still wait for it."""
+    standing: Deferred[Standing] = Deferred()
+    site = BoundedSite(operations_root(lambda: standing), Clock(), timeout=TIMEOUT, max_body_bytes=0)
+    waiting, gone = Wire(site), Wire(site)
+    ready = request("GET", content_type=None, path="/health/ready")
+    for wire in (waiting, gone):
+        wire.send(ready)
+    gone.protocol.connectionLost(Failure(ConnectionDone()))
 
-    assert (503 if reasons else 200) == answer.status
-    assert ["sources: how they fare cannot be told"] == json.loads(answer.body)["degraded"]
+    assert 200 == Wire(site).ask(request("GET", content_type=None, path="/health/live")).status
+    assert [] == waiting.answers()
+    standing.callback(Standing((GONE,)))
+    assert [503] == [answer.status for answer in waiting.answers()]
 
 
 def test_alive_whatever_is_missing() -> None:
     """A process that lacks everything is still alive: to restart it would help nobody."""
-    assert 200 == get("/health/live", (GONE,), None).status
+    assert 200 == get("/health/live", (GONE,)).status
 
 
 def test_metrics() -> None:

@@ -3,11 +3,12 @@
 import ssl
 from pathlib import Path
 
+from twisted.internet.defer import succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from attribute_authority.web.health import operations_root
+from attribute_authority.web.health import Standing, operations_root
 from attribute_authority.web.http import BoundedSite
 from attribute_authority.web.tls import tls_server
 from tests.factories.doors import lab, sp_keys
@@ -138,7 +139,7 @@ def test_connection_is_kept_between_queries() -> None:
 def test_health() -> None:
     """The operations door tells that the process lives, and what an answer lacks."""
     missing: list[str] = []
-    site = BoundedSite(operations_root(lambda: missing), Clock(), timeout=TIMEOUT, max_body_bytes=0)
+    site = BoundedSite(operations_root(lambda: succeed(Standing(tuple(missing)))), Clock(), timeout=TIMEOUT, max_body_bytes=0)
     live, ready = (request("GET", content_type=None, path=f"/health/{name}") for name in ("live", "ready"))
 
     assert (200, 200) == (Wire(site).ask(live).status, Wire(site).ask(ready).status)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -14,11 +15,12 @@ from prometheus_client import values
 from prometheus_client.parser import text_string_to_metric_families
 
 from attribute_authority.domain.identifiers import EntityId
-from attribute_authority.metrics import Metrics, forget_process, open_metrics, prepare_metrics
+from attribute_authority.metrics import Metrics, forget_worker, open_metrics, prepare_metrics
 from attribute_authority.ports import EnumerationWatch, QueryWatch, SourceWatch
 
 IDP = EntityId("https://idp.uni.example/idp")
 VERSION = "1.2.3"
+PLACES = count()
 
 if TYPE_CHECKING:
     _watches_queries: type[QueryWatch] = Metrics
@@ -36,25 +38,26 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     values.close_all_multiprocess_files()
 
 
-def in_process(work: Callable[[], None]) -> int:
-    """Do something in a worker's process, and return the number that it had."""
+def in_process(work: Callable[[], None]) -> None:
+    """Do something in a worker's process."""
     process = get_context("fork").Process(target=work)
     process.start()
     process.join()
 
-    assert (0, True) == (process.exitcode, process.pid is not None)
-    return process.pid or 0
+    assert 0 == process.exitcode
 
 
-def serve(metrics: Metrics, *work: Callable[[], None]) -> int:
-    """Start as a worker, do something, and end."""
+def serve(metrics: Metrics, *work: Callable[[], None], again: int | None = None) -> int:
+    """Start as a worker, of a place of its own or of another one's `again`, do something, and end; returns the place."""
+    place = next(PLACES) if again is None else again
 
     def run() -> None:
-        metrics.worker_started(VERSION)
+        metrics.worker_started(VERSION, place)
         for step in work:
             step()
 
-    return in_process(run)
+    in_process(run)
+    return place
 
 
 def numbers(metrics: Metrics) -> Mapping[str, float]:
@@ -69,7 +72,7 @@ def _key(name: str, labels: Mapping[str, str]) -> str:
 
 def everything(metrics: Metrics) -> None:
     """Tell all that can be told."""
-    metrics.worker_started(VERSION)
+    metrics.worker_started(VERSION, 0)
     metrics.answered("lookup", "released", 0.003)
     metrics.refused("lookup", "TooManyQueries")
     metrics.suspected()
@@ -113,20 +116,24 @@ def test_counts_outlive_the_worker(directory: Path) -> None:
     ended = serve(metrics, metrics.suspected)
     serve(metrics, metrics.suspected)
     before = numbers(metrics)
-    forget_process(directory, ended)
+    forget_worker(directory, ended)
     after = numbers(metrics)
 
     assert [(2, 2), (1, 2)] == [(told[f"workers version={VERSION}"], told["suspicions_total"]) for told in (before, after)]
 
 
-def test_number_of_a_process_may_come_back(directory: Path) -> None:
-    """A worker with the process number of an earlier one goes on from its counts, so that they never go down."""
+def test_workers_that_die_again_and_again_fill_no_disk(directory: Path) -> None:
+    """A worker goes on from the counts and the files of the one whose place it takes, so that neither grow with every death."""
     metrics = open_metrics(directory)
+    place = serve(metrics, metrics.suspected)
+    files = [sorted(os.listdir(directory))]
     for _ in range(2):
-        metrics.worker_started(VERSION)
-        metrics.suspected()
+        forget_worker(directory, place)
+        serve(metrics, metrics.suspected, again=place)
+        files.append(sorted(os.listdir(directory)))
 
-    assert 2 == numbers(metrics)["suspicions_total"]
+    assert [files[0]] * 3 == files
+    assert (3, 1) == (numbers(metrics)["suspicions_total"], numbers(metrics)[f"workers version={VERSION}"])
 
 
 def test_labels_name_no_person_and_no_requester(directory: Path) -> None:
@@ -169,7 +176,7 @@ def test_latest_word_about_an_outage_counts(directory: Path, words: tuple[bool, 
     """A source counts as paused when the worker that learnt last of it says so, also when that worker is gone."""
     metrics = open_metrics(directory)
     for paused in words:
-        forget_process(directory, serve(metrics, partial(metrics.source_paused, "directory", paused)))
+        forget_worker(directory, serve(metrics, partial(metrics.source_paused, "directory", paused)))
 
     assert words[-1] == numbers(metrics)["sources_paused source=directory"]
 
@@ -188,6 +195,7 @@ def test_new_run_begins_at_nought(directory: Path) -> None:
     metrics = open_metrics(directory)
     everything(metrics)
     (directory / "counter_17.new").touch()
+    (directory / "counter_place17.new").touch()
     for name in ("links.db", "counter_of_bees.db"):
         (directory / name).touch()
     values.close_all_multiprocess_files()
@@ -209,8 +217,8 @@ def test_worker_without_a_number_yet(directory: Path) -> None:
 def test_space_is_taken_before_serving(directory: Path) -> None:
     """A worker's files have their space on the disk, so that a full one does not end it while it serves."""
     metrics = open_metrics(directory)
-    pid = serve(metrics, metrics.suspected, lambda: metrics.answered("lookup", "released", 1))
-    files = list(directory.glob(f"*_{pid}.db"))
+    place = serve(metrics, metrics.suspected, lambda: metrics.answered("lookup", "released", 1))
+    files = list(directory.glob(f"*_place{place}.db"))
 
     assert len(files) == 4
     assert all(file.stat().st_blocks * 512 >= file.stat().st_size == 131_072 for file in files)
@@ -228,7 +236,7 @@ def test_no_space(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "posix_fallocate", fill)
 
     with pytest.raises(OSError, match="No space left"):
-        metrics.worker_started(VERSION)
+        metrics.worker_started(VERSION, 0)
     assert b"" == metrics.render()
 
 

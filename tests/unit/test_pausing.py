@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Thread
 
 import pytest
 
@@ -108,15 +109,30 @@ def test_a_source_that_is_busy_by_its_own_word_is_not_paused(stage: Stage) -> No
 
 
 def test_no_more_questions_at_once_than_places(stage: Stage) -> None:
-    """Where every place is taken a question fails at once; afterwards the place is free again."""
-    source = named(stage.source, places=1)
+    """Where every place is taken and nobody else may wait, a question fails at once; afterwards the place is free again."""
+    source = named(stage.source, places=1, queue=1)
     stage.source.failure = None
     source.places.acquire()
+    source.queue.acquire()
     with pytest.raises(SourceUnavailable):
         stage.asking().ask(source, ASKED)
+    source.queue.release()
     source.places.release()
 
     assert stage.asking().ask(source, ASKED) is None
+    assert [ASKED] == stage.source.asked
+
+
+def test_question_waits_for_a_place(stage: Stage) -> None:
+    """Where every place is taken a question waits, and is asked when one comes free."""
+    source = named(stage.source, places=1)
+    stage.source.failure = None
+    source.places.acquire()
+    waiting = Thread(target=stage.asking().ask, args=(source, ASKED))
+    waiting.start()
+    source.places.release()
+    waiting.join()
+
     assert [ASKED] == stage.source.asked
 
 

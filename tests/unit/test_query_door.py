@@ -124,3 +124,12 @@ def test_store_that_hangs() -> None:
     clock.advance(0.2)
     assert [("Responder",)] == [Told(reply, {}).codes for reply in results]
     assert [("CouldNotAsk", "no answer within 6.0 s")] == [(event["failure"], event["cause"]) for event in door.events()]
+
+
+def test_store_that_answers_after_all() -> None:
+    """A thread that comes back when the answer was given up already writes no second event."""
+    door, delivery = lab(), Delivery(b"x", "text/xml", None)
+    door.door.give_up(delivery, "no answer within 6.0 s")
+    door.door.begin(delivery)
+
+    assert ["CouldNotAsk"] == [event["failure"] for event in door.events()]

@@ -149,6 +149,9 @@ _ADDITIONS = {
     "[[release]]\nhome_organisations = ['https://idp.uni.example/idp']": (
         "release[1]: a rule must say who it is for: expected requesters, entity_category, registration_authority or requested_attribute"
     ),
+    "[[release]]\nrequested_attribute = false": (
+        "release[1]: a rule must say who it is for: expected requesters, entity_category, registration_authority or requested_attribute"
+    ),
     "[[release]]\nrequesters = 'https://sp.example.org/'": 'release[1].requesters: expected an array, found "https://sp.example.org/"',
     "[[requester]]\nentity_id = 'https://sp.example.org/'\nnothing_to_release = 'nothing'": (
         "requester[1].nothing_to_release: expected 'bare-assertion' or 'no-assertion', found \"nothing\""

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Final
 
 from attribute_authority.core.looking_up import Caller
-from attribute_authority.domain.client import Client
+from attribute_authority.domain.client import Bearer
 from attribute_authority.domain.entity import Entity, Role
 from attribute_authority.errors import Denied, InvalidRequest, NotAuthenticated
 from attribute_authority.ports import ClientStore, EntityDirectory
@@ -51,14 +51,14 @@ class Recognition:
         if match is None:
             raise NotAuthenticated("the Authorization header is no bearer token, or is there twice")
         # The token itself is compared with nothing: what is looked up is its digest, which tells nothing by how long it takes.
-        client = self.clients.find_client(sha256(match[1]).digest(), now)
-        if client is None:
+        bearer = self.clients.find_bearer(sha256(match[1]).digest(), now)
+        if bearer is None:
             raise NotAuthenticated("the bearer token is unknown, expired or revoked")
-        return Caller(self._entity(client, now), client.home_organisations)
+        return Caller(self._entity(bearer, now), bearer.home_organisations)
 
-    def _entity(self, client: Client, now: datetime) -> Entity:
-        known = self.directory.find_entity(client.entity_id, now)
-        return Entity(client.entity_id, frozenset({Role.LOOKUP_CLIENT})) if known is None else known
+    def _entity(self, bearer: Bearer, now: datetime) -> Entity:
+        known = self.directory.find_entity(bearer.entity_id, now)
+        return Entity(bearer.entity_id, frozenset({Role.LOOKUP_CLIENT})) if known is None else known
 
 
 def choose(callers: Sequence[Caller], requester: str | None) -> Caller:

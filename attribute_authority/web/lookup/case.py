@@ -15,26 +15,26 @@ from attribute_authority.web.running import Later
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it arrived: the query of its address, its credentials, its body, and the peer's address."""
+    """A request as it arrived: the query of its address, its credentials, its body, and the peer's address.
+
+    `told` is taken by whoever ends it first, an answer or a deadline, so that there is one event.
+    """
 
     query: bytes
     credentials: Credentials
     peer: str | None = None
     body: bytes = b""
+    told: Lock = field(default_factory=Lock, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request on its way: the call, what the log will say, when it began by the stopwatch and by the clock.
-
-    `told` is taken by whoever ends it first, an answer or the deadline, so that there is one event.
-    """
+    """A request on its way: the call, what the log will say, when it began by the stopwatch and by the clock."""
 
     call: Call
     event: QueryEvent
     started: float
     now: datetime
-    told: Lock = field(default_factory=Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Telling:
     def answer(self, case: Case, reply: Reply) -> Reply:
         """End a request with an answer; the event says already what was decided."""
         event = case.event
-        if case.told.acquire(blocking=False):
+        if case.call.told.acquire(blocking=False):
             self.events.query(event, case.started)
             self.watch.answered(event.door, event.outcome or "answered", stopwatch() - case.started)
         return reply
@@ -83,7 +83,7 @@ class Telling:
         event = case.event
         event.failure, event.cause = type(failure).__name__, failure.cause
         event.retry_after = failure.retry_after if isinstance(failure, SourceUnavailable | TooManyQueries) else None
-        if case.told.acquire(blocking=False):
+        if case.call.told.acquire(blocking=False):
             self.events.query(event, case.started)
             self.watch.refused(event.door, event.failure)
         return problem_of(failure, event.correlation_id, token_presented=bool(case.call.credentials.authorization))

@@ -12,6 +12,7 @@ from typing import Final
 
 from attribute_authority.core.deciding import Deciding, Decision, Question, Unresolved
 from attribute_authority.core.looking_up import Caller, LookingUp, followed_organisations, question_of
+from attribute_authority.domain.identifiers import EntityId
 from attribute_authority.domain.release import may_ask
 from attribute_authority.errors import CouldNotAsk, Denied, InvalidRequest
 from attribute_authority.events import EventLog, Pseudonyms
@@ -134,12 +135,16 @@ class LookupDoor:
         results = [write_orcid(one.orcid, environment) if isinstance(one, Decision) else None for one in found]
         return self._telling.answer(case, Reply(200, JSON, write_batch(results), (_VARY,)))
 
-    def _read_links(self, case: Case) -> Reply:
+    def _read_links(self, case: Case) -> Later[Reply]:
         callers = self._recognise(case)
         parameters = read_model(LinksParameters, read_query(case.call.query), "query")
         caller = self._let_in(case, choose(callers, parameters.requester))
         organisations = followed_organisations(self.deciding.rules, caller)
         self.guard.admit(caller.entity.entity_id, 1, case.now)
+        # A page of many organisations is many rows, for which no query should have to wait.
+        return self._telling.later(case, lambda: self._tell_links(case, organisations, parameters))
+
+    def _tell_links(self, case: Case, organisations: frozenset[EntityId], parameters: LinksParameters) -> Reply:
         page = self.changes.read_changes(organisations, self.deciding.environment, parameters.since or 0, parameters.limit)
         case.event.outcome, case.event.released = "answered", len(page.changes)
         return self._telling.answer(case, _revalidated(write_links(page)))

@@ -66,10 +66,14 @@ class LookupResource(Resource):
         refusal = _refusal(request, self._methods)
         if refusal is not None:
             return _write(request, refusal)
-        gone = request.notifyFinish()
-        gone.addErrback(lambda _: None)
         answered = maybeDeferred(self._respond, request)
         answered.addErrback(self._crashed)
+        if answered.called and isinstance(answered.result, Reply):
+            # There is nobody who could have gone meanwhile.
+            _send(request, answered.result)
+            return NOT_DONE_YET
+        gone = request.notifyFinish()
+        gone.addErrback(lambda _: None)
         answered.addCallback(lambda reply: _finish(request, gone, reply))
         return NOT_DONE_YET
 
@@ -151,8 +155,11 @@ def _read_call(request: Request, client_keys: ClientKeys) -> Call:
 
 
 def _finish(request: Request, gone: "Deferred[None]", reply: Reply) -> None:
-    if gone.called:
-        return
+    if not gone.called:
+        _send(request, reply)
+
+
+def _send(request: Request, reply: Reply) -> None:
     request.write(_write(request, reply))
     request.finish()
 
