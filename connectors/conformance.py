@@ -216,22 +216,31 @@ class _Call(Generic[Outcome]):
 
     def __init__(self, work: Callable[[], Outcome]) -> None:
         self._work = work
-        self._outcomes: list[Outcome | AuthorityError] = []
+        self._outcomes: list[Outcome] = []
+        self._raised: BaseException | None = None
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _kind: object, raised: BaseException | None, _trace: object) -> bool:
+        """Keep whatever was raised for whoever asks for the outcome."""
+        self._raised = raised
+        return True
+
     def _run(self) -> None:
-        # Anything else that is raised is a fault of the source; the thread's own report of it is the best one.
-        try:
+        with self:
             self._outcomes.append(self._work())
-        except AuthorityError as error:
-            self._outcomes.append(error)
 
     def outcome(self, patience: float) -> Outcome | AuthorityError:
         """Return what it returned or which failure of the service it raised, within `patience` seconds."""
         self._thread.join(patience)
         _expect(not self._thread.is_alive(), f"a call must end within its time-out; it went on for {patience} s")
-        _expect(bool(self._outcomes), "a call raised something that is no failure of the service; standard error shows what")
+        if isinstance(self._raised, AuthorityError):
+            return self._raised
+        if self._raised is not None:
+            raise AssertionError("a call raised something that is no failure of the service") from self._raised
         return self._outcomes[0]
 
     def result(self, patience: float) -> Outcome:

@@ -50,7 +50,7 @@ def write_object(link: Link) -> dict[str, object]:
         "subject": link.subject_id,
         "orcid": link.orcid.uri(link.environment),
         "idp": link.home_organisation,
-        "identifiers": [f"{identifier.kind}={_cell(identifier)}" for identifier in link.identifiers],
+        "identifiers": [str(identifier) for identifier in link.identifiers],
         "environment": link.environment.value,
         "source": link.source.value,
         "linked_at": _instant(link.linked_at),

@@ -28,8 +28,8 @@ from attribute_authority.storage.tables import (
 
 DigestOf = Callable[[str], bytes]
 
-_LEASE = timedelta(minutes=5)
-"""How long a builder is taken to be alive; a million people take some seconds."""
+_LEASE = timedelta(minutes=1)
+"""How long a builder is taken to be alive, and how long one that was killed is waited for; a million people take some seconds."""
 
 _LONGEST_WAIT = 5.0
 """In seconds: whoever finds an index in the making comes back when it is likely to be there."""

@@ -33,6 +33,7 @@ from tests.conformance.samples import (
 )
 
 NAME = PairwiseIndexName(HOME, SERVICE, IdentifierKind.EPPN, "salt-1")
+SOON = NOW + timedelta(seconds=30)
 LATER = NOW + timedelta(minutes=1)
 SPELT = parse_identifier(IdentifierKind.EPPN, "Teppo@Yliopisto.Example")
 
@@ -293,7 +294,7 @@ class BuildingConformance:
 
         def build_too() -> SourceUnavailable:
             with pytest.raises(SourceUnavailable, match="is being built") as refused:
-                index.build(NAME, digest_of, LATER)
+                index.build(NAME, digest_of, SOON)
             return refused.value
 
         refusal = build_meanwhile(build_too)

@@ -232,7 +232,6 @@ def test_a_source_with_a_fault_is_found_out(source: type[_Right], check: Check, 
         check(_specimen(source))
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_exception_that_is_no_failure_of_the_service_is_found_out() -> None:
     """What a driver raises must not come out of a source as it is."""
 
