@@ -12,8 +12,8 @@ from typing import Final
 import click
 
 from attribute_authority import __version__
+from attribute_authority.configuration import CONFIG_VARIABLE, DEFAULT_CONFIG, config_path
 from attribute_authority.errors import AuthorityError
-from attribute_authority.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, config_path
 
 _COMMANDS: Final = {
     "init": "attribute_authority.commands.init",

@@ -1,23 +1,17 @@
-"""The configuration: TOML, strict, every fault reported together with its file, key and what was expected.
+"""The tables of the configuration, each a class; `configuration` reads them.
 
-Each class is one table. Relative paths are relative to the file they stand in. Secrets are files, never values.
+Relative paths are relative to the file they stand in. Secrets are files, never values.
 What the keys mean for an operator stands in conf/authority.toml, which lists each with its default and reason.
 """
 
-import json
-import os
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from attribute_authority.companion_settings import CompanionSettings, OrcidSettings
 from attribute_authority.domain.identifiers import Environment
 from attribute_authority.domain.query import NothingToRelease, Recipient
-from attribute_authority.errors import FaultyConfiguration, OperatorError
 from attribute_authority.organisation_settings import LimitsSettings, OrganisationSettings, SourcesSettings, WhenEnumerating
 from attribute_authority.setting_values import (
     DatabaseUrl,
@@ -30,34 +24,11 @@ from attribute_authority.setting_values import (
     LocalisedAddress,
     Network,
     Port,
-    SourceTable,
     Table,
     WebAddress,
     integer,
     seconds,
 )
-
-CONFIG_VARIABLE = "ATTRIBUTE_AUTHORITY_CONFIG"
-DEFAULT_CONFIG = Path("conf/authority.toml")
-
-_EXPECTED: Final = {
-    "bool_type": "expected true or false",
-    "dict_type": "expected a table",
-    "enum": "expected {expected}",
-    "float_type": "expected a number",
-    "greater_than": "expected a number above {gt:g}",
-    "int_type": "expected an integer",
-    "less_than_equal": "expected a number of at most {le:g}",
-    "literal_error": "expected {expected}",
-    "missing": "is missing",
-    "model_type": "expected a table",
-    "string_too_short": "expected a text that is not empty",
-    "string_type": "expected a text in quotation marks",
-    "too_long": "at most {max_length} entries are expected",
-    "too_short": "at least one entry is expected",
-    "tuple_type": "expected an array",
-}
-"""What an operator is told for each of pydantic's error types; the types that are not here carry a sentence of ours."""
 
 
 class Contact(Table):
@@ -272,138 +243,7 @@ class Settings(Table):
         return f"{self.back_channel.base_url or self.authority.base_url}/saml/attribute-query"
 
 
-def config_path(given: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the configuration file: the one given, or of the environment, or the default."""
-    return given or Path(environment.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectorTables:
-    """The tables of connectors: `find` returns the one for a kind, None where there is none of that name; `names` are those there are.
-
-    `find` raises OperatorError for a connector that is there and of no use.
-    """
-
-    find: Callable[[str], type[SourceTable] | None]
-    names: tuple[str, ...]
-
-
-def read_settings(path: Path, connectors: ConnectorTables) -> Settings:
-    """Read and check a configuration file.
-
-    Raises OperatorError where the file cannot be read, FaultyConfiguration with every fault of its content.
-    """
-    content = _read_toml(path)
-    context = {"directory": path.absolute().parent}
-    # The tables of connectors are checked first, each by its own kind, which this module does not know; what fails is left out.
-    faults = [_connector_fault(path, fault) for fault in _read_connector_tables(content, connectors, context)]
-    try:
-        settings = Settings.model_validate(content, context=context)
-    except ValidationError as error:
-        faults = [_fault(path, dict(fault), Settings) for fault in error.errors()] + faults
-        raise FaultyConfiguration(tuple(faults)) from error
-    if faults:
-        raise FaultyConfiguration(tuple(faults))
-    return settings
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OperatorError(
-            f"{path}: cannot be read: {error.strerror}. Write one with `attribute-authority init`, or name it with --config"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OperatorError(f"{path}: expected TOML in UTF-8: {error}") from error
-
-
-def _read_connector_tables(
-    content: dict[str, Any], connectors: ConnectorTables, context: dict[str, Any]
-) -> Iterator[tuple[Mapping[str, Any], type[Table]]]:
-    """Put a checked table in the place of every connector's, and yield each fault with the kind of table that it is in."""
-    organisations = content.get("organisation")
-    for number, organisation in enumerate(organisations if isinstance(organisations, list) else ()):
-        sources = organisation.get("source") if isinstance(organisation, dict) else None
-        if not isinstance(sources, list):
-            continue
-        checked = []
-        for position, table in enumerate(sources):
-            place = ("organisation", number, "source", position)
-            kind: type[SourceTable] = _AnyKind
-            try:
-                kind = _kind_of(table, connectors)
-                checked.append(kind.model_validate(table, context={**context, "kinds": connectors.names}))
-            except OperatorError as fault:
-                yield {"type": "connector", "loc": (*place, "kind"), "msg": fault.cause, "input": None}, kind
-            except ValidationError as error:
-                yield from (({**fault, "loc": (*place, *fault["loc"])}, kind) for fault in error.errors())
-        organisation["source"] = checked
-
-
-def _kind_of(table: object, connectors: ConnectorTables) -> type[SourceTable]:
-    name = table.get("kind") if isinstance(table, dict) else None
-    return (connectors.find(name) if isinstance(name, str) else None) or _AnyKind
-
-
-class _AnyKind(SourceTable):
-    """Stands in for a kind that is not known, and says so."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    @field_validator("kind")
-    @classmethod
-    def _is_unknown(cls, _kind: str, info: ValidationInfo) -> str:
-        raise ValueError(f"expected one of {', '.join((info.context or {}).get('kinds', ()))}")
-
-
-def _connector_fault(path: Path, found: tuple[Mapping[str, Any], type[Table]]) -> str:
-    fault, table = found
-    return _fault(path, fault, table)
-
-
 def _refuse_twins(names: Sequence[str]) -> None:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"only one table is expected for each, and there are more for {', '.join(sorted(twice))}")
-
-
-def _fault(path: Path, fault: Mapping[str, Any], table: type[Table]) -> str:
-    location: tuple[str | int, ...] = tuple(part for part in fault["loc"] if part != "[key]")
-    if fault["type"] == "extra_forbidden":
-        return f"{path}: {_key(location)}: is not known, expected one of {', '.join(_known_keys(location, table))}"
-    template = _EXPECTED.get(fault["type"])
-    expected = fault["msg"].removeprefix("Value error, ")
-    if template is not None:
-        expected = template.format(**fault.get("ctx", {}))
-    # Whatever stands there may hold the password of the database.
-    found = "" if location[-1:] == ("url",) or not expected.startswith("expected") else f", found {_found(fault['input'])}"
-    return f"{path}: {_key(location)}: {expected}{found}"
-
-
-def _known_keys(location: tuple[str | int, ...], table: type[Table]) -> tuple[str, ...]:
-    for name in location[:-1]:
-        if isinstance(name, str) and name in table.model_fields:
-            table = _table_in(table.model_fields[name].annotation) or table
-    return tuple(table.model_fields)
-
-
-def _table_in(annotation: object) -> type[Table] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Table):
-        return annotation
-    return next((table for part in get_args(annotation) if (table := _table_in(part)) is not None), None)
-
-
-def _found(value: object) -> str:
-    if isinstance(value, str) and "@" in value and "://" in value:
-        return "a URL with a password or name in it"
-    if isinstance(value, dict):
-        return "a table; a table of an array stands in double brackets, [[…]]"
-    return "an array" if isinstance(value, list) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _key(location: tuple[str | int, ...]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part + 1}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
-    return text or "the file"

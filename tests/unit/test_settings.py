@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from attribute_authority.configuration import read_configuration
+from attribute_authority.configuration import DEFAULT_CONFIG, config_path, read_configuration
 from attribute_authority.domain.identifiers import Environment
 from attribute_authority.errors import FaultyConfiguration, OperatorError
-from attribute_authority.settings import DEFAULT_CONFIG, BackChannelSettings, Settings, config_path
+from attribute_authority.settings import BackChannelSettings, Settings
 
 _AUTHORITY = """
 [authority]
