@@ -224,13 +224,6 @@ class Settings(Table):
             raise ValueError("orcid.registry_url is for demonstrations: expected authority.environment to be sandbox beside it")
         return self
 
-    @model_validator(mode="after")
-    def _deadline_outlasts_every_source(self) -> Self:
-        timeouts = [source.timeout for organisation in self.organisation for source in organisation.source]
-        if max(timeouts, default=0.0) > self.sources.deadline:
-            raise ValueError(f"sources.deadline: expected no less than the longest timeout of a source, which is {max(timeouts)}")
-        return self
-
     @property
     def companion_url(self) -> str:
         """The base URL of the companion pages as browsers see it."""

@@ -34,7 +34,7 @@ def _check_metadata(settings: Settings) -> None:
         index = Path(directory) / "index"
         report = index_metadata(settings, index)
         found = _release_warnings(settings, index), _sign_in_warnings(settings, index), _organisation_warnings(settings, index)
-        warnings = (*report.warnings, *chain.from_iterable(found))
+        warnings = (*report.warnings, *chain.from_iterable(found), *_patience_warnings(settings))
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"metadata: {report.count} {'entity' if report.count == 1 else 'entities'}")
@@ -75,3 +75,13 @@ def _organisation_warnings(settings: Settings, index: Path) -> list[str]:
     ]
     directory.reopen()
     return warnings
+
+
+def _patience_warnings(settings: Settings) -> list[str]:
+    return [
+        f"organisation[{number + 1}].source[{position + 1}].timeout: {source.timeout} is more than sources.deadline, "
+        "so that nobody waits for such an answer any longer"
+        for number, organisation in enumerate(settings.organisation)
+        for position, source in enumerate(organisation.source)
+        if source.timeout > settings.sources.deadline
+    ]

@@ -170,17 +170,18 @@ def test_check_warns_of_rules_that_come_to_nothing(tmp_path: Path) -> None:
 
 
 def test_check_warns_of_sources_that_no_scope_leads_to(tmp_path: Path) -> None:
-    """A home organisation whose scopes nobody tells is asked about less than its operator may think."""
+    """A home organisation whose scopes nobody tells, or that is given more time than anybody waits, is asked less than one may think."""
     authority = new_authority(tmp_path)
     (authority.directory / "uni.salt").write_bytes(b"sixteen octets are enough")
     authority.append(
         '[[organisation]]\nidentity_provider = "https://idp.uni.example/idp"\n'
-        '[[organisation.source]]\nkind = "computed-id"\nsalt_file = "uni.salt"'
+        '[[organisation.source]]\nkind = "computed-id"\nsalt_file = "uni.salt"\ntimeout = 9'
     )
     result = authority.run("check")
 
     assert 0 == result.exit_code
     assert "warning: organisation[1].identity_provider: https://idp.uni.example/idp is not in valid metadata" in result.stderr
+    assert "warning: organisation[1].source[1].timeout: 9.0 is more than sources.deadline" in result.stderr
 
 
 def _with_identity_provider(tmp_path: Path, entity_id: str) -> Authority:

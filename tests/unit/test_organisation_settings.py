@@ -107,10 +107,3 @@ def test_every_kind_of_the_catalogue_can_be_configured(name: str) -> None:
     assert kind is not None
     assert (name,) == kind.settings.model_fields["kind"].annotation.__args__
     assert name in kind_names()
-
-
-def test_source_that_may_take_longer_than_all_of_them(tmp_path: Path) -> None:
-    """A source's own time-out that the deadline would never let come is a fault, told with both."""
-    (fault,) = _faults(tmp_path, _UNI, _SOURCE, "timeout = 9\n")
-
-    assert "sources.deadline: expected no less than the longest timeout of a source, which is 9.0" in fault
