@@ -53,15 +53,16 @@ def running_field(directory: Path, cores: Cores, say: Say) -> Iterator[Field]:
     federation = make_federation(directory / "federation")
     say("making the database of a million people")
     names = client_names(CONNECTIONS)
-    limited = servers.prepare_authority(directory / "authority", federation, names)
-    unlimited = servers.vary(limited, "unlimited", _UNLIMITED)
-    with closing(open_link_store(read_configuration(unlimited))) as store:
+    prepared = servers.prepare_authority(directory / "authority", federation, names)
+    with closing(open_link_store(read_configuration(prepared))) as store:
         tokens = add_clients(store, names, federation.home.entity_id)
     os.sched_setaffinity(0, cores.load)
     with ExitStack() as running:
         say("filling a directory and a table of stored identifiers")
-        sources = running.enter_context(running_sources(federation, limited))
-        asking = servers.vary(unlimited, "asking", sources.lines)
+        sources = running.enter_context(running_sources(federation, prepared))
+        limited = servers.vary(prepared, "limited", sources.computed_lines)
+        unlimited = servers.vary(prepared, "unlimited", _UNLIMITED + sources.computed_lines)
+        asking = servers.vary(prepared, "asking", _UNLIMITED + sources.computed_lines + sources.further_lines)
         bare = running.enter_context(bare_sources(asking, federation))
         bare.build_index()
         floors = [running.enter_context(server) for server in _floors(directory, federation, cores)]

@@ -32,7 +32,8 @@ sources_asked = "until-found"
 [[organisation.source]]
 kind = "computed-id"
 salt_file = "bench.salt"
-
+"""
+_REST = """
 [[organisation.source]]
 kind = "stored-id"
 url = "{shibpid}"
@@ -70,9 +71,14 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is running: the lines that configure it, and what to ask it about."""
+    """What is running: the lines that configure it, and what to ask it about.
 
-    lines: str
+    `computed_lines` configure the computed ids alone, which every authority has: one without would drop their index from the database
+    that all of them share.
+    """
+
+    computed_lines: str
+    further_lines: str
     foreign: tuple[Foreign, ...]
 
 
@@ -92,8 +98,7 @@ def running_sources(federation: Federation, configuration: Path) -> Iterator[Sou
     """Run a directory and a database beside the authority of that configuration."""
     (configuration.parent / "bench.salt").write_bytes(_SALT)
     with directory() as slapd, shibpid(federation) as (postgres, url):
-        lines = _TABLES.format(
-            home=federation.home.entity_id,
+        further = _REST.format(
             shibpid=url,
             ldap=slapd.ldaps_url,
             tls_ca=slapd.certificate,
@@ -102,7 +107,8 @@ def running_sources(federation: Federation, configuration: Path) -> Iterator[Sou
             branch=BRANCH,
         )
         slapd_process = int((slapd.directory / "slapd.pid").read_text(encoding="utf-8"))
-        yield Sources(lines, (_computed(federation), _in_directory(slapd_process), _stored(federation, postgres)))
+        computed = _TABLES.format(home=federation.home.entity_id)
+        yield Sources(computed, further, (_computed(federation), _in_directory(slapd_process), _stored(federation, postgres)))
 
 
 def _computed(federation: Federation) -> Foreign:
