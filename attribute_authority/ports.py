@@ -386,7 +386,7 @@ class RequesterGuard(Protocol):
 
 
 class QueryWatch(Protocol):
-    """Is told how queries end, for the metrics; `door` is attribute-query, lookup, or links."""
+    """Is told how queries end, for the metrics; `door` is attribute-query, lookup, lookup-batch or links."""
 
     def answered(self, door: str, outcome: str, seconds: float) -> None:
         """Note an answer, and the kind of decision that it tells."""

@@ -8,9 +8,10 @@ from threading import BoundedSemaphore
 from attribute_authority.core.asking import Organisation, SourceAsking
 from attribute_authority.core.pausing import NamedSource, Pausing
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, IdentifierKind
-from attribute_authority.domain.source import Finding, Outage
+from attribute_authority.domain.source import Finding
 from attribute_authority.errors import CouldNotAsk
 from attribute_authority.ports import EntityDirectory, OutageBoard, SubjectFinder
+from attribute_authority.storage.memory_sources import MemoryOutageBoard
 from tests.factories.queries import NOW
 
 LONGEST_PAUSE = timedelta(seconds=60)
@@ -59,36 +60,6 @@ class Watched(Unwatched):
     def sources_disagreed(self, home_organisation: EntityId) -> None:
         """Note it."""
         self.disagreed.append(home_organisation)
-
-
-@dataclass(slots=True)
-class Board:
-    """An outage board in memory, for one test."""
-
-    outages: dict[str, Outage] = field(default_factory=dict)
-
-    def read_outage(self, source: str) -> Outage | None:
-        """Return the outage on record."""
-        return self.outages.get(source)
-
-    def claim_trial(self, seen: Outage, until: datetime) -> bool:
-        """Give the trial to whoever saw the present outage."""
-        if self.outages.get(seen.source) != seen:
-            return False
-        self.outages[seen.source] = Outage(seen.source, seen.failures, seen.since, until, seen.cause)
-        return True
-
-    def record_outage(self, outage: Outage) -> None:
-        """Record it."""
-        self.outages[outage.source] = outage
-
-    def clear_outage(self, source: str) -> None:
-        """Forget it."""
-        self.outages.pop(source, None)
-
-    def list_outages(self) -> tuple[Outage, ...]:
-        """Return all."""
-        return tuple(self.outages.values())
 
 
 @dataclass(slots=True)
@@ -144,4 +115,4 @@ def asking(
 ) -> SourceAsking:
     """Make what asks the sources, with a board of its own and a clock that stands still."""
     watching = watch or Unwatched()
-    return SourceAsking(organisations, directory, subjects, environment, pausing(Board(), watching, lambda: NOW), watching)
+    return SourceAsking(organisations, directory, subjects, environment, pausing(MemoryOutageBoard(), watching, lambda: NOW), watching)

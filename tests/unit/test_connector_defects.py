@@ -27,12 +27,13 @@ from attribute_authority.organisation_assembly import (
     open_organisations,
 )
 from attribute_authority.setting_values import SourceTable
+from attribute_authority.storage.memory_sources import MemoryOutageBoard
 from connectors import SourceKind
 from tests.connectors.indexes import FakeIndex
 from tests.connectors.surroundings import eppn
 from tests.factories.doors import persistent
 from tests.factories.queries import NOW
-from tests.factories.sources import LONGEST_PAUSE, Board, ScriptedSource, Watched, named, organisation
+from tests.factories.sources import LONGEST_PAUSE, ScriptedSource, Watched, named, organisation
 
 SECRET = "teppo.testaaja@uni.example"
 IDP = "https://idp.uni.example/idp"
@@ -199,7 +200,7 @@ class Stage:
     """A source and what asks it; `log` is what is written."""
 
     source: Any
-    board: Board = field(default_factory=Board)
+    board: MemoryOutageBoard = field(default_factory=MemoryOutageBoard)
     watch: Watched = field(default_factory=Watched)
     log: StringIO = field(default_factory=StringIO)
     now: datetime = NOW
@@ -250,7 +251,7 @@ def test_defect_of_a_connector_is_could_not_ask(answer: Callable[[Identifier], A
     lines = [json.loads(line) for line in stage.log.getvalue().splitlines()]
     assert [("defect", "directory")] * 2 == [(line["event"], line["source"]) for line in lines]
     assert [("directory", "failed")] * 2 == stage.watch.asked
-    assert {} == stage.board.outages
+    assert () == stage.board.list_outages()
     assert SECRET not in stage.log.getvalue() + caught.value.cause
 
 
@@ -261,10 +262,10 @@ def test_outage_that_was_noted_by_a_clock_ahead(ahead: timedelta) -> None:
     stage.board.record_outage(Outage("directory", 3, NOW, NOW + ahead, "no answer"))
 
     assert stage.ask() is None
-    assert {} == stage.board.outages
+    assert () == stage.board.list_outages()
 
 
-class ForgetfulBoard(Board):
+class ForgetfulBoard(MemoryOutageBoard):
     """A board that cannot be written to at the moment."""
 
     def clear_outage(self, source: str) -> None:

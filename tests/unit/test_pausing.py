@@ -8,9 +8,10 @@ import pytest
 
 from attribute_authority.core.pausing import Pausing
 from attribute_authority.errors import CouldNotAsk, SourceUnavailable
+from attribute_authority.storage.memory_sources import MemoryOutageBoard
 from tests.factories.doors import persistent
 from tests.factories.queries import NOW
-from tests.factories.sources import LONGEST_PAUSE, Board, ScriptedSource, Watched, named, pausing
+from tests.factories.sources import LONGEST_PAUSE, ScriptedSource, Watched, named, pausing
 
 ASKED = persistent()
 
@@ -20,7 +21,7 @@ class Stage:
     """A source, what asks it, and a clock that the test moves."""
 
     source: ScriptedSource
-    board: Board
+    board: MemoryOutageBoard
     watch: Watched
     now: datetime = NOW
 
@@ -36,7 +37,7 @@ class Stage:
 @pytest.fixture
 def stage() -> Stage:
     """A source that is away."""
-    return Stage(ScriptedSource(failure=CouldNotAsk("connection refused")), Board(), Watched())
+    return Stage(ScriptedSource(failure=CouldNotAsk("connection refused")), MemoryOutageBoard(), Watched())
 
 
 def fail(stage: Stage) -> SourceUnavailable:
@@ -139,7 +140,7 @@ def test_question_waits_for_a_place(stage: Stage) -> None:
 def test_failure_of_our_own_store_does_not_hide_that_of_the_source(stage: Stage) -> None:
     """Where the outage cannot even be recorded, the source's failure is what is told."""
 
-    class Away(Board):
+    class Away(MemoryOutageBoard):
         def record_outage(self, outage: object) -> None:
             raise CouldNotAsk("the database is away")
 

@@ -29,6 +29,7 @@ from attribute_authority.organisation_assembly import (
 )
 from attribute_authority.saml.metadata_index import SqliteEntityDirectory
 from attribute_authority.storage import sql_pairwise_building
+from attribute_authority.storage.memory_sources import MemoryOutageBoard
 from attribute_authority.storage.sql import SqlStore, open_store
 from attribute_authority.storage.sql_pairwise_following import TOO_MANY
 from attribute_authority.storage.upgrading import upgrade
@@ -39,7 +40,7 @@ from tests.factories.authority import new_authority
 from tests.factories.counters import SharedCounter
 from tests.factories.doors import persistent
 from tests.factories.queries import NOW
-from tests.factories.sources import Board, ScriptedSource, Unwatched, named, organisation
+from tests.factories.sources import ScriptedSource, Unwatched, named, organisation
 
 IDP = "https://idp.uni.example/idp"
 
@@ -57,7 +58,7 @@ class Gauges(Unwatched):
 
 def test_alarm_ends_when_another_node_has_found_the_source_again() -> None:
     """A node that noticed an outage, and is not asked any more, learns from the board that it is over; so does one that was not asked."""
-    organisations, board, gauges = (organisation(IDP, named(ScriptedSource())),), Board(), Gauges({"directory": True})
+    organisations, board, gauges = (organisation(IDP, named(ScriptedSource())),), MemoryOutageBoard(), Gauges({"directory": True})
     tell_outages(organisations, board, gauges)
     before = dict(gauges.paused)
     board.record_outage(Outage("directory", 1, NOW, NOW, "no answer"))
