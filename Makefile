@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 AA := $(BIN)/attribute-authority
 LOCKS := deploy/requirements
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CHECKED := attribute_authority connectors tests setup.py .ci
+CHECKED := attribute_authority connectors tests deploy/webhook setup.py .ci
 
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
@@ -59,12 +59,18 @@ bench: $(DEVELOPED) debian-packages ## speed beside peers in the same run, saved
 	@$(BIN)/python -m tests.bench $(BENCH_OPTIONS)
 
 .PHONY: bench-quick
-bench-quick: $(DEVELOPED) debian-packages ## the same in less than three minutes: short rounds, rough figures
+bench-quick: $(DEVELOPED) debian-packages ## the same in less than four minutes: short rounds, rough figures
 	@$(BIN)/python -m tests.bench --quick $(BENCH_OPTIONS)
 
 .PHONY: fuzz
 fuzz: $(DEVELOPED) ## the parser under random messages, longer than in `make test`
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --numprocesses=auto -k fuzz $(TEST_OPTIONS)
+
+.PHONY: faults
+faults: $(DEVELOPED) debian-packages ## deliveries through 200 kills, outages, a full disk and crashes, with figures; longer than in `make test`
+	@FAULT_KILLS=$${FAULT_KILLS:-200} $(BIN)/python -m pytest --numprocesses=auto $(FAULTS) $(TEST_OPTIONS)
+
+FAULTS := tests/faults/test_dying_deliveries.py tests/faults/test_deliveries.py
 
 .PHONY: lock
 lock: $(DEVELOPED) ## make the locks anew from setup.py: the newest versions that fit

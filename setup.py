@@ -35,6 +35,8 @@ RUNTIME = [
     "Werkzeug>=3.1",
     "Jinja2>=3.1",
     "Babel>=2.17",
+    # Time zones where the system has none, as in slim containers.
+    "tzdata>=2025.2",
 ]
 
 # Installing the checkout itself without a network needs its build back end beside it.
@@ -60,6 +62,8 @@ DEVELOPMENT = [
     "playwright>=1.55",
     "axe-playwright-python>=0.1.7",
     "schemathesis>=4",
+    "aiosmtpd>=1.4.6",
+    "scim2-server>=0.8",
 ]
 
 setup(

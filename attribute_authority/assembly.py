@@ -68,9 +68,11 @@ def metadata_sources(settings: Settings) -> tuple[MetadataSource, ...]:
 
 
 def open_link_store(settings: Settings) -> SqlStore:
-    """Open the configured database. Raises OperatorError or CouldNotAsk."""
+    """Open the configured database, of which every change of links goes to the configured sinks. Raises OperatorError or CouldNotAsk."""
     milliseconds = int(settings.database.timeout * 1000)
-    return open_store(settings.database.url, Patience(connecting=milliseconds, answering=milliseconds))
+    store = open_store(settings.database.url, Patience(connecting=milliseconds, answering=milliseconds))
+    store.use_sinks(settings.sinks)
+    return store
 
 
 def load_signers(settings: Settings) -> tuple[Signer, ...]:

@@ -47,12 +47,37 @@ def check_all(settings: Settings) -> tuple[str, ...]:
         *_companion_steps(settings),
         ("database.url", lambda: refuse_old_database(settings)),
         *_organisation_steps(settings, _open_sources),
+        *_delivery_steps(settings, _open_sinks),
     )
 
 
-def check_sources(settings: Settings) -> tuple[str, ...]:
-    """Try every source of home organisations, and return a sentence for each that cannot be asked; nobody is asked about."""
-    return gather(*_organisation_steps(settings, _try_sources))
+def check_connectors(settings: Settings) -> tuple[str, ...]:
+    """Try every source and sink of home organisations, and return a sentence for each that is away; nobody is named to them."""
+    return gather(*_organisation_steps(settings, _try_sources), *_delivery_steps(settings, _try_sinks))
+
+
+def _delivery_steps(settings: Settings, step: Callable[[Settings], None]) -> tuple[Step, ...]:
+    return (("organisation", lambda: step(settings)),) if settings.sinks else ()
+
+
+def _open_sinks(settings: Settings) -> None:
+    # Only here, as for the companion page: most commands deliver nothing.
+    from attribute_authority.delivery_assembly import close_sinks, load_mail, open_sinks
+
+    close_sinks(open_sinks(settings))
+    load_mail(settings)
+
+
+def _try_sinks(settings: Settings) -> None:
+    from attribute_authority.delivery_assembly import check_sinks, close_sinks, open_sinks
+
+    sinks = open_sinks(settings)
+    try:
+        faults = check_sinks(sinks)
+    finally:
+        close_sinks(sinks)
+    if faults:
+        raise FaultyConfiguration(faults)
 
 
 def _organisation_steps(settings: Settings, step: Callable[[Settings], None]) -> tuple[Step, ...]:

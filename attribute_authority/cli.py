@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "check": "attribute_authority.commands.check",
     "metadata": "attribute_authority.commands.metadata",
     "link": "attribute_authority.commands.link",
+    "deliveries": "attribute_authority.commands.deliveries",
     "client": "attribute_authority.commands.client",
     "query": "attribute_authority.commands.query",
     "explain": "attribute_authority.commands.explain",

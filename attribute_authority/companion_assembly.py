@@ -35,6 +35,7 @@ from attribute_authority.web.companion.app import Companion, make_companion
 from attribute_authority.web.companion.confirming import Confirming
 from attribute_authority.web.companion.connecting import Connecting, PendingAuthorization, PendingCode, PendingProposal
 from attribute_authority.web.companion.cookies import Cookies
+from attribute_authority.web.companion.deliveries import Delivering, describe_destinations
 from attribute_authority.web.companion.pages import Pages
 from attribute_authority.web.companion.sealed_states import SealedStates
 from attribute_authority.web.companion.sessions import Session, Sessions
@@ -96,6 +97,7 @@ def make_pages(
         sessions=Sessions(states.of("session", Session), timedelta(seconds=own.session_lifetime), new_secret),
         limits=AttemptLimits(store, pseudonyms, own.trusted_proxies, own.attempts_per_minute),
         linking=make_linking(settings, tables, store),
+        delivering=_delivering(settings, store),
         registry=make_registry(settings, tables),
         directory=directory,
         replays=store,
@@ -167,6 +169,11 @@ def _appearance(settings: Settings, own: CompanionSettings, logo_url: str | None
         accessibility_statements=dict(service.accessibility_statement.items()),
         is_sandbox=settings.authority.environment is Environment.SANDBOX,
     )
+
+
+def _delivering(settings: Settings, store: SqlCompanionStore) -> Delivering:
+    contacts = {EntityId(organisation.identity_provider): organisation.contact for organisation in settings.organisation}
+    return Delivering(store, describe_destinations(settings.sinks, contacts), settings.authority.environment)
 
 
 def _told_rules(settings: Settings) -> tuple[ReleaseRule, ...]:

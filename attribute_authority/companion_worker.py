@@ -21,7 +21,7 @@ from attribute_authority.process import Process
 from attribute_authority.saml.metadata_index import SqliteEntityDirectory
 from attribute_authority.settings import Settings
 from attribute_authority.web.companion.door import CompanionDoor
-from attribute_authority.web.http import BoundedSite
+from attribute_authority.web.companion.live import StreamingSite
 from attribute_authority.web.running import before_the_end
 
 _LEAVING_SECONDS: Final = 5.0
@@ -62,7 +62,7 @@ class CompanionWorker:
         self._pool.start()
         before_the_end(self._reactor, self._leave, _LEAVING_SECONDS)
         door = CompanionDoor(self._reactor, self._pool, lambda: self._application, self._tables.companion.page_timeout)
-        site = BoundedSite(door, self._reactor, timeout=_REQUEST_SECONDS, max_body_bytes=_LARGEST_REQUEST)
+        site = StreamingSite(door, self._reactor, door.streams, timeout=_REQUEST_SECONDS, max_body_bytes=_LARGEST_REQUEST)
         self._process.open(self._handed.door, site)
         for work, seconds in ((self._revoke, _REVOKING_SECONDS), (self._forget, _FORGETTING_SECONDS)):
             LoopingCall(self._on_pool, work).start(seconds, now=False)
@@ -83,6 +83,7 @@ class CompanionWorker:
         tables = CompanionTables.of(settings)
         if tables is None:
             raise OperatorError("the companion page is no longer configured: restart to serve without it")
+        self._store.use_sinks(settings.sinks)
         application = make_pages(settings, tables, self._store, self._directory, self._events)
         self._revoking = make_revoking(tables, self._store, application.parts.registry, self._events)
         self._tables, self._application = tables, application

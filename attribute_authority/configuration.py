@@ -5,17 +5,17 @@ The tables of connectors are those of whatever kinds there are.
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ConfigDict, ValidationError, field_validator
 
 from attribute_authority.errors import FaultyConfiguration, OperatorError
 from attribute_authority.setting_faults import write_fault
-from attribute_authority.setting_values import SourceTable, Table
+from attribute_authority.setting_values import SinkTable, SourceTable, Table
 from attribute_authority.settings import Settings
-from connectors import find_kind, kind_names, telling_defects
+from connectors import find_sink_kind, find_source_kind, kind_names, telling_defects
 
 CONFIG_VARIABLE = "ATTRIBUTE_AUTHORITY_CONFIG"
 DEFAULT_CONFIG = Path("conf/authority.toml")
@@ -65,30 +65,52 @@ def _read_connector_tables(content: dict[str, Any], context: dict[str, Any]) -> 
     """Put a checked table in the place of every connector's, and yield each fault with the kind of table that it is in."""
     organisations = content.get("organisation")
     for number, organisation in enumerate(organisations if isinstance(organisations, list) else ()):
-        sources = organisation.get("source") if isinstance(organisation, dict) else None
-        if not isinstance(sources, list):
-            continue
-        checked = []
-        for position, table in enumerate(sources):
-            place = ("organisation", number, "source", position)
-            kind: type[SourceTable] = _AnyKind
-            try:
-                kind = _table_of(table)
-                checked.append(kind.model_validate(table, context=context))
-            except OperatorError as fault:
-                yield {"type": "connector", "loc": (*place, "kind"), "msg": fault.cause, "input": None}, kind
-            except ValidationError as error:
-                yield from (({**fault, "loc": (*place, *fault["loc"])}, kind) for fault in error.errors())
-        organisation["source"] = checked
+        for role, table_of in _ROLES.items():
+            tables = organisation.get(role) if isinstance(organisation, dict) else None
+            if isinstance(tables, list):
+                checked: list[Table] = []
+                organisation[role] = checked
+                yield from _read_tables(tables, table_of, (("organisation", number, role), context), checked)
 
 
-def _table_of(table: object) -> type[SourceTable]:
+def _read_tables(
+    tables: list[Any],
+    table_of: Callable[[object], type[Table]],
+    around: tuple[tuple[str | int, ...], dict[str, Any]],
+    checked: list[Table],
+) -> Iterator[tuple[Mapping[str, Any], type[Table]]]:
+    above, context = around
+    for position, table in enumerate(tables):
+        place = (*above, position)
+        kind: type[Table] = _AnySource
+        try:
+            kind = table_of(table)
+            checked.append(kind.model_validate(table, context=context))
+        except OperatorError as failed:
+            yield {"type": "connector", "loc": (*place, "kind"), "msg": failed.cause, "input": None}, kind
+        except ValidationError as error:
+            for fault in error.errors():
+                yield {**fault, "loc": (*place, *fault["loc"])}, kind
+
+
+def _source_table(table: object) -> type[SourceTable]:
+    name = _kind_named(table)
+    found = None if name is None else find_source_kind(name)
+    return _AnySource if found is None else found.settings
+
+
+def _sink_table(table: object) -> type[SinkTable]:
+    name = _kind_named(table)
+    found = None if name is None else find_sink_kind(name)
+    return _AnySink if found is None else found.settings
+
+
+def _kind_named(table: object) -> str | None:
     name = table.get("kind") if isinstance(table, dict) else None
-    found = find_kind(name) if isinstance(name, str) else None
-    return _AnyKind if found is None else found.settings
+    return name if isinstance(name, str) else None
 
 
-class _AnyKind(SourceTable):
+class _AnySource(SourceTable):
     """Stands in for a kind that is not known, and says so."""
 
     model_config = ConfigDict(extra="ignore")
@@ -96,4 +118,18 @@ class _AnyKind(SourceTable):
     @field_validator("kind")
     @classmethod
     def _is_unknown(cls, _kind: str) -> str:
-        raise ValueError(f"expected one of {', '.join(kind_names())}")
+        raise ValueError(f"expected one of {', '.join(kind_names('source'))}")
+
+
+class _AnySink(SinkTable):
+    """Stands in for a kind that is not known, and says so."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @field_validator("kind")
+    @classmethod
+    def _is_unknown(cls, _kind: str) -> str:
+        raise ValueError(f"expected one of {', '.join(kind_names('sink'))}")
+
+
+_ROLES: Final[Mapping[str, Callable[[object], type[Table]]]] = {"source": _source_table, "sink": _sink_table}

@@ -90,6 +90,37 @@ class SourceUnavailable(CouldNotAsk):
         self.retry_after = retry_after
 
 
+class SinkUnavailable(CouldNotAsk):
+    """A home organisation's own system takes nobody's deliveries at the moment; `retry_after` is in seconds, None where it did not say."""
+
+    def __init__(self, cause: str, retry_after: float | None = None) -> None:
+        super().__init__(cause)
+        self.retry_after = retry_after
+
+
+class DeliveryDeferred(AuthorityError):
+    """One delivery cannot be made now, and may succeed later; others can. `retry_after` is in seconds, None where nobody knows."""
+
+    public = "The delivery could not be made yet."
+
+    def __init__(self, cause: str, retry_after: float | None = None) -> None:
+        super().__init__(cause)
+        self.retry_after = retry_after
+
+
+class DeliveryRefused(AuthorityError):
+    """One delivery cannot succeed without a person's doing; `answer` is what the other system said, as it said it.
+
+    The cause goes into the log: it quotes neither the answer nor anything about the researcher.
+    """
+
+    public = "The delivery was refused."
+
+    def __init__(self, cause: str, answer: str | None = None) -> None:
+        super().__init__(cause)
+        self.answer = answer
+
+
 class TooManyQueries(AuthorityError):
     """A requester asks more than it is allowed, or is shut out for a while; `retry_after` is in seconds."""
 

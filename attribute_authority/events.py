@@ -1,4 +1,4 @@
-"""One event per query or step of a linking, filled on the way and written once; the only place that decides what may be logged.
+"""One event per query, step of a linking or attempt at a delivery, written once; the only place that decides what may be logged.
 
 Personal data does not go into a log: a person appears as a pseudonym, a keyed hash that lets the operators of this
 authority tell that two lines are about the same person, and tells nobody who that is. The iD is never logged.
@@ -63,6 +63,17 @@ class PageEvent:
     cause: str | None = None
 
 
+@dataclass(slots=True)
+class DeliveryEvent:
+    """An attempt at a delivery. `reference` names it in the books, which know whom it is about."""
+
+    reference: str
+    sink: str
+    attempt: int
+    outcome: str
+    cause: str | None = None
+
+
 class Pseudonyms:
     """Makes pseudonyms with a key of the authority; a new key makes every pseudonym a new one."""
 
@@ -95,6 +106,12 @@ class EventLog:
     def page(self, event: PageEvent, started: float) -> None:
         """Write the event of a step on the companion page."""
         self._write("page", event, started)
+
+    def delivery(self, event: DeliveryEvent, seconds: float) -> None:
+        """Write the event of an attempt at a delivery, which took so many seconds."""
+        fields = {field: value for field in event.__slots__ if (value := getattr(event, field)) is not None}
+        write = self._logger.info if event.outcome == "delivered" else self._logger.warning
+        write("delivery", **fields, milliseconds=round(seconds * 1000, 3))
 
     def _write(self, name: str, event: QueryEvent | PageEvent, started: float) -> None:
         fields: dict[str, Any] = {field: value for field in event.__slots__ if (value := getattr(event, field)) is not None}

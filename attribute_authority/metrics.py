@@ -46,6 +46,18 @@ class Metrics:
     def suspected(self) -> None:
         """Note that a requester seems to try identifiers out."""
 
+    def place_taken(self, place: int) -> None:
+        """Note, in a process that serves no queries and before anything else, its number. Raises OSError as `worker_started`."""
+
+    def attempted(self, sink: str, outcome: str, seconds: float) -> None:
+        """Note an attempt at a delivery: `outcome` is delivered, deferred, parked, or unavailable where the sink takes nothing."""
+
+    def backlog(self, sink: str, pending: int, parked: int, oldest: float) -> None:
+        """Note what waits: `oldest` is for how many seconds, 0 where nothing does."""
+
+    def sink_paused(self, sink: str, paused: bool) -> None:
+        """Note that a sink is left alone because of an outage, or is tried again."""
+
     def source_asked(self, source: str, outcome: str, seconds: float) -> None:
         """Note a question: `outcome` is found, absent, failed, or paused where it was not asked because of an outage."""
 
@@ -76,17 +88,26 @@ class SharedMetrics(Metrics):
         self._source_seconds = _histogram("source_seconds", "Duration of questions to sources", "source")
         self._disagreements = _counter("source_disagreements", "Contradictions between sources", "home_organisation")
         self._paused = _gauge("sources_paused", "1 while a source is left alone after failures", "mostrecent", "source")
+        self._attempts = _counter("delivery_attempts", "Attempts at deliveries", "sink", "outcome")
+        self._attempt_seconds = _histogram("delivery_seconds", "Duration of attempts at deliveries", "sink")
+        self._deliveries = _gauge("deliveries", "Deliveries that are pending or parked", "mostrecent", "sink", "state")
+        self._oldest = _gauge("delivery_oldest_seconds", "How long the oldest pending delivery has waited", "mostrecent", "sink")
+        self._sinks_paused = _gauge("sinks_paused", "1 while a sink is left alone after failures", "mostrecent", "sink")
         self._workers = _gauge("workers", "Workers that serve", "livesum", "version")
 
     def worker_started(self, version: str, place: int) -> None:
         """Note, in a worker's process and before anything else, that it serves. Raises OSError where its files cannot be made."""
+        self.place_taken(place)
+        self._workers.labels(version).set(1)
+
+    def place_taken(self, place: int) -> None:
+        """Note, in a process that serves no queries and before anything else, its number. Raises OSError as `worker_started`."""
         self._owner.place = place
         for name in _FILES:
             file = self._directory / f"{name}_{self._owner()}.db"
             # An earlier worker had this place; its counts go on.
             if not file.exists():
                 _reserve(file)
-        self._workers.labels(version).set(1)
 
     def answered(self, door: str, outcome: str, seconds: float) -> None:
         """Note an answer that is no failure, and how the decision went."""
@@ -117,6 +138,21 @@ class SharedMetrics(Metrics):
     def sources_disagreed(self, home_organisation: str) -> None:
         """Note that the sources of an organisation contradict one another or us."""
         self._disagreements.labels(home_organisation).inc()
+
+    def attempted(self, sink: str, outcome: str, seconds: float) -> None:
+        """Note an attempt at a delivery, and how long it took."""
+        self._attempts.labels(sink, outcome).inc()
+        self._attempt_seconds.labels(sink).observe(seconds)
+
+    def backlog(self, sink: str, pending: int, parked: int, oldest: float) -> None:
+        """Note what waits; the latest word of any process counts."""
+        self._deliveries.labels(sink, "pending").set(pending)
+        self._deliveries.labels(sink, "parked").set(parked)
+        self._oldest.labels(sink).set(oldest)
+
+    def sink_paused(self, sink: str, paused: bool) -> None:
+        """Note that a sink is left alone because of an outage, or is tried again; the latest word of any process counts."""
+        self._sinks_paused.labels(sink).set(int(paused))
 
     def render(self) -> bytes:
         """Return the numbers of all processes, in the text format of Prometheus, version 0.0.4."""

@@ -1,6 +1,6 @@
 """The composition root of home organisations: their tables in, sources that can be asked out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from threading import BoundedSemaphore
@@ -10,6 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 from attribute_authority.assembly import present
 from attribute_authority.core.asking import Organisation, SourceAsking
 from attribute_authority.core.pausing import NamedSource, Pausing
+from attribute_authority.domain.delivery import SinkName
 from attribute_authority.domain.identifiers import EntityId, IdentifierKind
 from attribute_authority.errors import AuthorityError, FaultyConfiguration, OperatorError
 from attribute_authority.events import EventLog
@@ -17,7 +18,7 @@ from attribute_authority.organisation_settings import Asking, OrganisationSettin
 from attribute_authority.ports import EntityDirectory, IdentifierSource, OutageBoard, PairwiseIndex, SourceWatch, SubjectFinder
 from attribute_authority.setting_values import SourceTable
 from attribute_authority.settings import Settings
-from connectors import Surroundings, find_kind, telling_defects
+from connectors import Surroundings, find_source_kind, telling_defects
 
 
 @runtime_checkable
@@ -89,13 +90,13 @@ def maintain_organisations(organisations: Sequence[Organisation], index: Pairwis
             index.drop(name)
 
 
-def outages(organisations: Sequence[Organisation], board: OutageBoard) -> tuple[str, ...]:
-    """Return a sentence for each source that is left alone because it could not be asked. Raises CouldNotAsk."""
-    names = _names(organisations)
+def outages(organisations: Sequence[Organisation], sinks: Collection[SinkName], board: OutageBoard) -> tuple[str, ...]:
+    """Return a sentence for each source or sink that is left alone because it is away. Raises CouldNotAsk."""
+    names = _names(organisations) | {str(name) for name in sinks}
     if not names:
         return ()
     return tuple(
-        f"{outage.source}: could not be asked since {outage.since:%Y-%m-%dT%H:%M:%SZ}, {outage.failures} times: {outage.cause}"
+        f"{outage.source}: could not be reached since {outage.since:%Y-%m-%dT%H:%M:%SZ}, {outage.failures} times: {outage.cause}"
         for outage in board.list_outages()
         if outage.source in names
     )
@@ -154,7 +155,7 @@ def _open_organisation(table: OrganisationSettings, settings: Settings, index: P
 
 def _open_source(table: SourceTable, surroundings: Surroundings) -> IdentifierSource:
     """Open a source. Raises OperatorError, also where its connector, which may be another party's, does what none may."""
-    kind = find_kind(table.kind)
+    kind = find_source_kind(table.kind)
     if kind is None:
         raise OperatorError(f"the connector {table.kind} is gone")
     with telling_defects(f"the connector {table.kind} has a defect"):

@@ -1,11 +1,23 @@
 """The tables of home organisations, of sources, and of limits; what their keys mean for an operator stands in conf/authority.toml."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SerializeAsAny
+from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
-from attribute_authority.setting_values import EntityIdText, Localised, SourceTable, Table, integer, seconds
+from attribute_authority.setting_values import (
+    EmailAddress,
+    EntityIdText,
+    FilePath,
+    Language,
+    Localised,
+    Port,
+    SinkTable,
+    SourceTable,
+    Table,
+    integer,
+    seconds,
+)
 
 
 def _contact(text: str) -> str:
@@ -40,9 +52,20 @@ class OrganisationSettings(Table):
     identity_provider: EntityIdText
     name: Localised = Field({})
     contact: Annotated[str, AfterValidator(_contact)] | None = None
+    contact_language: Language = "en"
     scopes: Annotated[tuple[Annotated[str, AfterValidator(_scope)], ...] | None, Field(strict=False)] = None
     sources_asked: Annotated[Asking, Field(strict=False)] = Asking.ALL
     source: Annotated[tuple[SerializeAsAny[SourceTable], ...], Field(strict=False)] = ()
+    sink: Annotated[tuple[SerializeAsAny[SinkTable], ...], Field(strict=False)] = ()
+
+    @field_validator("sink")
+    @classmethod
+    def _names_differ(cls, sinks: tuple[SinkTable, ...]) -> tuple[SinkTable, ...]:
+        names = [sink.sink_name for sink in sinks]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"several sinks are called {', '.join(twice)}: give each a name of its own, which it then keeps")
+        return sinks
 
 
 class SourcesSettings(Table):
@@ -62,3 +85,33 @@ class LimitsSettings(Table):
     unknown_minimum: Annotated[int, integer(1, 1_000_000_000)] = 1_000
     when_enumerating: Annotated[WhenEnumerating, Field(strict=False)] = WhenEnumerating.REPORT
     block_minutes: Annotated[int, integer(1, 10_080)] = 60
+
+
+class DeliveriesSettings(Table):
+    """`[deliveries]`: how iDs reach home organisations. Times are in seconds, `give_up_after` in days."""
+
+    give_up_after: Annotated[int, integer(1, 365)] = 14
+    longest_pause: Annotated[float, seconds(86_400)] = 3_600.0
+    poll: Annotated[float, seconds(60)] = 1.0
+
+
+class MailSettings(Table):
+    """`[mail]`: how organisations are told of deliveries that need a person; `collect` is in seconds."""
+
+    host: str = "localhost"
+    port: Port = 25
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    tls_ca: FilePath | None = None
+    username: str | None = None
+    password_file: FilePath | None = None
+    sender: EmailAddress
+    timeout: Annotated[float, seconds(120)] = 20.0
+    collect: Annotated[float, seconds(86_400)] = 900.0
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> "MailSettings":
+        if (self.username is None) != (self.password_file is None):
+            raise ValueError("username and password_file belong together: expected both or neither")
+        if self.security == "none" and self.host not in {"localhost", "127.0.0.1", "::1"}:
+            raise ValueError('security = "none" is for a mail server on this very machine')
+        return self

@@ -80,7 +80,8 @@ class Supervisor:
     `run_worker` gets the worker's number and its lifeline, a file descriptor that reads as ended when the supervisor is gone,
     and returns when the worker is done; SIGHUP is blocked when it is called, and it unblocks it once it has a handler.
     `reload` does what has to be done once before every worker re-reads its configuration. `forget` is told the number of a worker
-    that has ended, before another one gets it.
+    that has ended, before another one gets it. A place is filled when `is_wanted` says so of its number, which may change with a reload;
+    a worker that runs is not ended by it.
     """
 
     count: int
@@ -88,6 +89,7 @@ class Supervisor:
     reload: Callable[[], None]
     forget: Callable[[int], None]
     events: EventLog
+    is_wanted: Callable[[int], bool] = lambda _: True
     _places: list[_Place] = field(default_factory=list)
     _stopping: bool = False
     _lifeline: tuple[int, int] = (-1, -1)
@@ -103,12 +105,13 @@ class Supervisor:
 
     def _fill_places(self) -> None:
         for number, place in enumerate(self._places):
-            if place.process == 0 and not self._stopping and place.due <= monotonic():
+            if place.process == 0 and not self._stopping and place.due <= monotonic() and self.is_wanted(number):
                 place.started = monotonic()
                 place.process = self._start(number)
 
     def _wait(self) -> None:
-        waits = [place.due - monotonic() for place in self._places if place.process == 0 and not self._stopping]
+        empty = [place for number, place in enumerate(self._places) if place.process == 0 and self.is_wanted(number)]
+        waits = [] if self._stopping else [place.due - monotonic() for place in empty]
         received = signal.sigtimedwait(_SIGNALS, max(0.0, min(waits))) if waits else signal.sigwaitinfo(_SIGNALS)
         if received is None:
             return

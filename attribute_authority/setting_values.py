@@ -19,6 +19,7 @@ _SQLITE: Final = "sqlite:///"
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+_SINK_NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
 _EMAIL: Final = re.compile(r"[^@\s:]+@[^@\s]+")
 
 
@@ -152,3 +153,27 @@ class SourceTable(Table):
 
     kind: str
     timeout: Annotated[float, seconds(30)] = 2.0
+
+
+def _sink_name(text: str) -> str:
+    if not _SINK_NAME.fullmatch(text):
+        raise ValueError("expected a name of up to 64 lower-case letters, digits and hyphens")
+    return text
+
+
+class SinkTable(Table):
+    """`[[organisation.sink]]`: what every kind of sink has; each kind adds its own keys.
+
+    `name` tells sinks of one organisation apart, by default the kind. `timeout` is in seconds, for one delivery; `connections` is how many
+    deliveries each process makes at a time.
+    """
+
+    kind: str
+    name: Annotated[str, AfterValidator(_sink_name)] | None = None
+    timeout: Annotated[float, seconds(120)] = 10.0
+    connections: Annotated[int, integer(1, 64)] = 4
+
+    @property
+    def sink_name(self) -> str:
+        """The name that tells it apart."""
+        return self.name or self.kind

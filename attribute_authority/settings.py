@@ -10,9 +10,17 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from attribute_authority.companion_settings import CompanionSettings, OrcidSettings
-from attribute_authority.domain.identifiers import Environment
+from attribute_authority.domain.delivery import SinkName
+from attribute_authority.domain.identifiers import EntityId, Environment
 from attribute_authority.domain.query import NothingToRelease, Recipient
-from attribute_authority.organisation_settings import LimitsSettings, OrganisationSettings, SourcesSettings, WhenEnumerating
+from attribute_authority.organisation_settings import (
+    DeliveriesSettings,
+    LimitsSettings,
+    MailSettings,
+    OrganisationSettings,
+    SourcesSettings,
+    WhenEnumerating,
+)
 from attribute_authority.setting_values import (
     DatabaseUrl,
     EmailAddress,
@@ -194,6 +202,8 @@ class Settings(Table):
     requester: Annotated[tuple[RequesterSettings, ...], Field(strict=False)] = ()
     organisation: Annotated[tuple[OrganisationSettings, ...], Field(strict=False)] = ()
     sources: SourcesSettings = SourcesSettings()
+    deliveries: DeliveriesSettings = DeliveriesSettings()
+    mail: MailSettings | None = None
     limits: LimitsSettings = LimitsSettings()
     self_test: SelfTestSettings | None = None
     events: EventsSettings = EventsSettings()
@@ -223,6 +233,17 @@ class Settings(Table):
         if self.orcid is not None and self.orcid.registry_url is not None and self.authority.environment is Environment.PRODUCTION:
             raise ValueError("orcid.registry_url is for demonstrations: expected authority.environment to be sandbox beside it")
         return self
+
+    @property
+    def sinks(self) -> dict[EntityId, tuple[str, ...]]:
+        """The names of the sinks of each home organisation that has any."""
+        organisations = ((EntityId(one.identity_provider), tuple(sink.sink_name for sink in one.sink)) for one in self.organisation)
+        return {identity_provider: names for identity_provider, names in organisations if names}
+
+    @property
+    def sink_names(self) -> tuple[SinkName, ...]:
+        """Every sink, in the order of the file."""
+        return tuple(SinkName(home_organisation, name) for home_organisation, names in self.sinks.items() for name in names)
 
     @property
     def companion_url(self) -> str:

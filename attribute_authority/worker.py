@@ -81,6 +81,7 @@ class Worker:
         self._source_threads = self._threads("sources", self._settings.sources.threads)
         self._sources = BoundedPool(reactor, self._source_threads, self._settings.sources.deadline)
         self._doors: Doors = open_doors(self._settings, self._foundations)
+        self._sinks = self._settings.sink_names
 
     def listen(self) -> None:
         """Open the doors on the sockets that were handed over."""
@@ -113,6 +114,7 @@ class Worker:
             return
         if self._handed.tls is not None and tls is not None:
             self._handed.tls.replace(tls)
+        self._sinks = settings.sink_names
         self._directory.reopen()
         self._on_pool(lambda: former.guard.flush(present()))
         # By then nothing that began with the former sources is waited for any longer.
@@ -148,12 +150,12 @@ class Worker:
     def _ask_store(self) -> Standing:
         try:
             self._store.ping()
-            return Standing(degraded=outages(self._doors.organisations, self._store))
+            return Standing(degraded=outages(self._doors.organisations, self._sinks, self._store))
         except CouldNotAsk:
             return self._without_store()
 
     def _without_store(self) -> Standing:
-        untold = ("sources: how they fare cannot be told",) if self._doors.organisations else ()
+        untold = ("sources: how they fare cannot be told",) if self._doors.organisations or self._sinks else ()
         return Standing(("database: cannot be reached",), untold)
 
     def _defective(self, failure: Failure) -> Standing:

@@ -13,21 +13,33 @@ from importlib.metadata import entry_points
 from traceback import extract_tb
 from typing import Any, Final, Generic, TypeVar
 
+from attribute_authority.delivery_ports import Sink
 from attribute_authority.domain.identifiers import EntityId, Environment
 from attribute_authority.errors import AuthorityError, OperatorError
 from attribute_authority.ports import Clock, IdentifierSource, PairwiseIndex
-from attribute_authority.setting_values import SourceTable
+from attribute_authority.setting_values import SinkTable, SourceTable
 
 ENTRY_POINTS: Final = "attribute_authority.connectors"
 
 CATALOGUE: Final = {
-    "computed-id": "connectors.shibboleth_ids:COMPUTED_ID",
-    "stored-id": "connectors.stored_ids:STORED_ID",
-    "ldap": "connectors.ldap:LDAP",
+    "source": {
+        "computed-id": "connectors.shibboleth_ids:COMPUTED_ID",
+        "stored-id": "connectors.stored_ids:STORED_ID",
+        "ldap": "connectors.ldap:LDAP",
+    },
+    "sink": {
+        "ldap": "connectors.ldap_entries:LDAP_ENTRIES",
+        "sql": "connectors.sql:SQL",
+        "rest": "connectors.rest:REST",
+        "soap-idm": "connectors.soap_idm:SOAP_IDM",
+        "scim": "connectors.scim:SCIM",
+        "csv": "connectors.csv_file:CSV_FILE",
+    },
 }
-"""Every kind that ships with the service: the `kind` of the configuration, and where its `SourceKind` stands."""
+"""Every kind that ships with the service: the `kind` of the configuration, and where its `SourceKind` or `SinkKind` stands."""
 
 Settings = TypeVar("Settings", bound=SourceTable)
+SinkSettings = TypeVar("SinkSettings", bound=SinkTable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,16 @@ class Surroundings:
     home_organisation: EntityId
     environment: Environment
     index: PairwiseIndex
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSurroundings:
+    """What a sink is given besides its own table: whose it is, whose iDs count, who we are (our entityID), the clock."""
+
+    home_organisation: EntityId
+    environment: Environment
+    authority: EntityId
     clock: Clock
 
 
@@ -51,24 +73,55 @@ class SourceKind(Generic[Settings]):
     open: Callable[[Settings, Surroundings], IdentifierSource]
 
 
-def find_kind(name: str) -> SourceKind[Any] | None:
+@dataclass(frozen=True, slots=True)
+class SinkKind(Generic[SinkSettings]):
+    """A kind of sink: the table that configures it, and what opens one, which reads its secrets and delivers nothing yet.
+
+    `open` raises OperatorError, naming the file or key, where what is configured cannot be used.
+    """
+
+    settings: type[SinkSettings]
+    open: Callable[[SinkSettings, SinkSurroundings], Sink]
+
+
+def find_source_kind(name: str) -> SourceKind[Any] | None:
     """Return a kind of source by its name in the configuration, None where there is none of that name.
 
     Raises OperatorError where there is one that cannot be loaded, or that is none.
     """
-    with telling_defects(f"the connector {name} cannot be loaded"):
-        place = CATALOGUE.get(name)
-        if place is not None:
-            module, _, attribute = place.partition(":")
-            found = getattr(import_module(module), attribute)
-        else:
-            points = tuple(entry_points(group=ENTRY_POINTS, name=name))
-            if not points:
-                return None
-            found = points[0].load()
-    if not isinstance(found, SourceKind) or not (isinstance(found.settings, type) and issubclass(found.settings, SourceTable)):
+    found = _find("source", name)
+    if found is None:
+        return None
+    if not isinstance(found, SourceKind) or not _is_table(found.settings, SourceTable):
         raise OperatorError(f"the connector {name} is of no use: its entry point leads to no SourceKind with a table of settings")
     return found
+
+
+def find_sink_kind(name: str) -> SinkKind[Any] | None:
+    """Return a kind of sink by its name in the configuration, None where there is none of that name.
+
+    Raises OperatorError where there is one that cannot be loaded, or that is none.
+    """
+    found = _find("sink", name)
+    if found is None:
+        return None
+    if not isinstance(found, SinkKind) or not _is_table(found.settings, SinkTable):
+        raise OperatorError(f"the connector {name} is of no use: its entry point leads to no SinkKind with a table of settings")
+    return found
+
+
+def _find(role: str, name: str) -> object:
+    with telling_defects(f"the connector {name} cannot be loaded"):
+        place = CATALOGUE[role].get(name)
+        if place is not None:
+            module, _, attribute = place.partition(":")
+            return getattr(import_module(module), attribute)
+        points = tuple(entry_points(group=ENTRY_POINTS, name=name))
+        return points[0].load() if points else None
+
+
+def _is_table(settings: object, base: type) -> bool:
+    return isinstance(settings, type) and issubclass(settings, base)
 
 
 @contextmanager
@@ -94,6 +147,7 @@ def describe_defect(defect: Exception) -> str:
     return f"{type(defect).__name__}{missing}{place}"
 
 
-def kind_names() -> tuple[str, ...]:
-    """Return the names of every kind that can be configured."""
-    return (*CATALOGUE, *sorted({point.name for point in entry_points(group=ENTRY_POINTS)} - set(CATALOGUE)))
+def kind_names(role: str) -> tuple[str, ...]:
+    """Return the names of every kind of "source" or "sink" that can be configured, and those of other distributions' connectors."""
+    ours = CATALOGUE[role]
+    return (*ours, *sorted({point.name for point in entry_points(group=ENTRY_POINTS)} - set(ours)))

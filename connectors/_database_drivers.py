@@ -1,4 +1,6 @@
-"""Connections to somebody else's database: read-only, with a limit for each statement, and TLS that is verified where it is used.
+"""Connections to somebody else's database: with a limit for each statement, and TLS that is verified where it is used.
+
+They are read-only with every statement by itself, or, to write, in UTC with transactions that somebody begins and ends.
 
 Nothing is taken from option files; passwords come from files of this service's configuration alone.
 """
@@ -16,6 +18,7 @@ from urllib.parse import quote
 
 import psycopg
 import pymysql
+from pymysql.constants import CLIENT
 from sqlalchemy import URL
 
 from attribute_authority.errors import CouldNotAsk, OperatorError
@@ -26,26 +29,39 @@ if TYPE_CHECKING:
 _SHORTEST_PATIENCE: Final = 2
 """Seconds; libpq has no less for connecting."""
 
-_MYSQL_SESSION: Final = (
-    "SET SESSION TRANSACTION READ ONLY",
-    # Each server takes the limit that it knows, the other for a comment: MariaDB's is in seconds, MySQL's in milliseconds.
-    "SET SESSION autocommit = 1 /*M!100101 , max_statement_time = {seconds} */ /*!50708 , max_execution_time = {milliseconds} */",
+_MYSQL_LIMITS: Final = "/*M!100101 , max_statement_time = {seconds} */ /*!50708 , max_execution_time = {milliseconds} */"
+"""Each server takes the limit that it knows, the other for a comment: MariaDB's is in seconds, MySQL's in milliseconds."""
+
+_MYSQL_READING: Final = ("SET SESSION TRANSACTION READ ONLY", f"SET SESSION autocommit = 1 {_MYSQL_LIMITS}")
+_MYSQL_WRITING: Final = (
+    # Without the strict mode, what does not fit would be cut and stored.
+    "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES')",
+    "SET SESSION autocommit = 0, time_zone = '+00:00', innodb_lock_wait_timeout = {lock_seconds} " + _MYSQL_LIMITS,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAddress:
-    """Where a database is, without its password in `url`; with `tls_ca` it is verified and encrypted. `timeout` is in seconds."""
+    """Where a database is, without its password in `url`; with `tls_ca` it is verified and encrypted. `timeout` is in seconds.
+
+    `writes` tells that its connections may change something.
+    """
 
     url: URL
     password: str | None = field(repr=False)
     tls_ca: Path | None
     timeout: float
+    writes: bool = False
 
     @property
     def statement_milliseconds(self) -> int:
         """What the server is told that a statement may take: less than the whole, so that the connection stands when it was too much."""
         return ceil(self.timeout * 900)
+
+    @property
+    def lock_milliseconds(self) -> int:
+        """What the server is told that waiting for somebody else's lock may take: a row that is in use is no outage."""
+        return ceil(self.timeout * 500)
 
     @property
     def server(self) -> str:
@@ -94,7 +110,7 @@ def _connecting(address: DatabaseAddress) -> Iterator[None]:
 
 def _open_sqlite(address: DatabaseAddress) -> sqlite3.Connection:
     with _connecting(address):
-        file = f"file:{quote(str(address.url.database))}?mode=ro"
+        file = f"file:{quote(str(address.url.database))}?mode={'rw' if address.writes else 'ro'}"
         return sqlite3.connect(file, uri=True, timeout=address.timeout, isolation_level=None, check_same_thread=False)
 
 
@@ -110,11 +126,20 @@ def _open_postgresql(address: DatabaseAddress) -> "psycopg.Connection[Any]":
             dbname=url.database,
             application_name="attribute-authority",
             connect_timeout=max(_SHORTEST_PATIENCE, ceil(address.timeout)),
-            options=f"-c default_transaction_read_only=on -c statement_timeout={address.statement_milliseconds}",
-            autocommit=True,
+            options=_postgresql_session(address),
+            autocommit=not address.writes,
             sslmode="verify-full" if verified else None,
             sslrootcert=str(address.tls_ca) if verified else None,
         )
+
+
+def _postgresql_session(address: DatabaseAddress) -> str:
+    limit = f"-c statement_timeout={address.statement_milliseconds}"
+    if not address.writes:
+        return f"-c default_transaction_read_only=on {limit}"
+    # Nobody's row stays locked by a process of ours that was held still.
+    idle = f"-c idle_in_transaction_session_timeout={ceil(address.timeout * 1000)}"
+    return f"-c TimeZone=UTC {limit} -c lock_timeout={address.lock_milliseconds} {idle}"
 
 
 if TYPE_CHECKING:
@@ -155,7 +180,7 @@ def _connect(unix_socket: Any, host: str, port: int, timeout: float | None) -> s
 
 
 def _open_mysql(address: DatabaseAddress, context: ssl.SSLContext | None) -> _MysqlConnection:
-    url, timeout, limit = address.url, address.timeout, address.statement_milliseconds
+    url, timeout = address.url, address.timeout
     with _connecting(address):
         connection = _MysqlConnection(
             host=url.host,
@@ -170,12 +195,21 @@ def _open_mysql(address: DatabaseAddress, context: ssl.SSLContext | None) -> _My
             write_timeout=timeout,
             program_name="attribute-authority",
             ssl=context,
+            # A row that holds already what is written counts as touched.
+            client_flag=CLIENT.FOUND_ROWS if address.writes else 0,
         )
         try:
             with connection.cursor() as cursor:
-                for statement in _MYSQL_SESSION:
-                    cursor.execute(statement.format(seconds=limit / 1000, milliseconds=limit))
+                for statement in _mysql_session(address):
+                    cursor.execute(statement)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _mysql_session(address: DatabaseAddress) -> Iterator[str]:
+    limit = address.statement_milliseconds
+    lock_seconds = max(1, address.lock_milliseconds // 1000)
+    for statement in _MYSQL_WRITING if address.writes else _MYSQL_READING:
+        yield statement.format(seconds=limit / 1000, milliseconds=limit, lock_seconds=lock_seconds)

@@ -3,8 +3,7 @@
 import io
 import socket
 from functools import partial
-from http.client import HTTPResponse
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -13,9 +12,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 
 from connectors._deadline import Deadline
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from connectors._http_bounds import BoundedResponse, connect
 
 ANSWER_LIMIT: Final = 65_536
 """Octets of body that an answer may have by default."""
@@ -79,11 +76,11 @@ class _Bounded(HTTPConnection):
     def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = deadline
-        self.response_class = partial(_BoundedResponse, deadline=deadline)
+        self.response_class = partial(BoundedResponse, deadline=deadline)
 
     def _new_conn(self) -> socket.socket:
         try:
-            connected = _connect(self.host, self.port, self._deadline)
+            connected = connect(self.host, self.port, self._deadline)
             connected.settimeout(self._deadline.remaining())
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
@@ -104,47 +101,3 @@ class _HttpPool(HTTPConnectionPool):
 
 class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _BoundedHttps
-
-
-def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:
-    failure = OSError("the name has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        attempt = socket.socket(family, kind, protocol)
-        try:
-            attempt.settimeout(deadline.remaining())
-            attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            attempt.connect(address)
-        except OSError as error:
-            attempt.close()
-            failure = error
-        else:
-            return attempt
-    raise failure
-
-
-class _BoundedResponse(HTTPResponse):
-    """An answer whose status line, headers and body are all read under the deadline."""
-
-    def __init__(self, sock: socket.socket, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, deadline))
-
-
-class _BoundedReader(io.RawIOBase):
-    """Reads a socket, each time with no more patience than is left."""
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: Deadline) -> None:
-        self._raw = raw
-        self._sock = sock
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
-        self._sock.settimeout(self._deadline.remaining())
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()

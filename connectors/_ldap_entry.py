@@ -1,14 +1,15 @@
 """From an entry of a directory to what it tells about a person. Values come as octets, and nothing about them is believed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from attribute_authority.domain.identifiers import Environment, Identifier, IdentifierKind, OrcidId, parse_identifier_text
 from attribute_authority.domain.source import Finding
 from attribute_authority.errors import InvalidIdentifier, SourceUnavailable
+from connectors._ldap_failures import RETRY_SECONDS
 from connectors._ldap_filter import Question
-from connectors._ldap_session import RETRY_SECONDS, Entry, ServerAddress
+from connectors._ldap_session import Entry, ServerAddress
 
 _MOST_VALUES: Final = 16
 
@@ -24,17 +25,14 @@ class EntryReading:
     def attributes(self, question: Question) -> tuple[str, ...]:
         """Return the names to ask for: what is read, and what shows that the entry is the right one."""
         orcid = () if self.orcid_attribute is None else (self.orcid_attribute,)
-        return tuple({name.lower(): name for name in (*question.condition.attributes, *self.identifiers, *orcid)}.values())
+        return attributes_to_read(question, (*self.identifiers, *orcid))
 
     def read(self, entry: Entry, question: Question, server: ServerAddress) -> Finding | None:
         """Return what the entry tells, None where it is not the one that was asked about.
 
         Raises SourceUnavailable where values cannot be read, or the entry has several iDs.
         """
-        compared = {name: _texts(entry, name, server) for name in question.condition.attributes}
-        if not any(compared.values()):
-            raise _unusable(f"{server}: {', '.join(compared)} cannot be read in the entry that was found")
-        if not question.fits(compared):
+        if not is_asked_about(entry, question, server):
             return None
         identifiers = [
             identifier for attribute, kind in self.identifiers.items() for identifier in _read_identifiers(entry, attribute, kind, server)
@@ -57,6 +55,33 @@ class EntryReading:
         return next(iter(found), None)
 
 
+def attributes_to_read(question: Question, further: Iterable[str]) -> tuple[str, ...]:
+    """Return the names to ask for: what shows that an entry is the right one, and what is read besides."""
+    return tuple({name.lower(): name for name in (*question.condition.attributes, *further)}.values())
+
+
+def is_asked_about(entry: Entry, question: Question, server: ServerAddress) -> bool:
+    """Whether an entry that was found really is the one that was asked about. Raises SourceUnavailable where that cannot be read."""
+    compared = {name: _texts(entry, name, server) for name in question.condition.attributes}
+    if not any(compared.values()):
+        raise _unusable(f"{server}: {', '.join(compared)} cannot be read in the entry that was found")
+    return question.fits(compared)
+
+
+def attribute_values(entry: Entry, attribute: str, server: ServerAddress) -> tuple[bytes, ...]:
+    """Return the values of an attribute. Raises SourceUnavailable where they came as part of a range or in another form."""
+    found: list[bytes] = []
+    for name, values in entry.attributes.items():
+        described, _, options = name.lower().partition(";")
+        if described != attribute.lower():
+            continue
+        # Active Directory answers `member;range=0-1499` where there are more values than it sends at once.
+        if options:
+            raise _unusable(f"{server}: {attribute} came with options, as part of a range or in another form")
+        found += values
+    return tuple(found)
+
+
 def _read_identifiers(entry: Entry, attribute: str, kind: IdentifierKind, server: ServerAddress) -> list[Identifier]:
     try:
         return [parse_identifier_text(f"{kind}={text}") for text in _few_texts(entry, attribute, server)]
@@ -72,17 +97,7 @@ def _few_texts(entry: Entry, attribute: str, server: ServerAddress) -> tuple[str
 
 
 def _texts(entry: Entry, attribute: str, server: ServerAddress) -> tuple[str, ...]:
-    place = f"{server}: {attribute}"
-    texts: list[str] = []
-    for name, values in entry.items():
-        described, _, options = name.lower().partition(";")
-        if described != attribute.lower():
-            continue
-        # Active Directory answers `member;range=0-1499` where there are more values than it sends at once.
-        if options:
-            raise _unusable(f"{place} came with options, as part of a range or in another form")
-        texts += [_decode(value, place) for value in values]
-    return tuple(texts)
+    return tuple(_decode(value, f"{server}: {attribute}") for value in attribute_values(entry, attribute, server))
 
 
 def _decode(value: bytes, place: str) -> str:

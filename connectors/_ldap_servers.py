@@ -1,25 +1,16 @@
 """The servers of one directory: bound connections that are used again, and the next server where one does not answer."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import BoundedSemaphore, Lock
-from typing import Final
+from typing import Final, TypeVar
 
 from attribute_authority.errors import CouldNotAsk, SourceUnavailable
 from connectors._deadline import Deadline, Monotonic
-from connectors._ldap_session import (
-    BUSY,
-    NO_SUCH_OBJECT,
-    SIZE_LIMIT_EXCEEDED,
-    SUCCESS,
-    UNAVAILABLE,
-    Access,
-    Search,
-    SearchAnswer,
-    ServerAddress,
-    Session,
-    open_session,
-)
+from connectors._ldap_results import BUSY, UNAVAILABLE
+from connectors._ldap_session import Access, Search, SearchAnswer, ServerAddress, Session, open_session
+
+T = TypeVar("T")
 
 _IDLE_SECONDS: Final = 60.0
 """How long a connection may be idle: between us and the directory are firewalls that forget sooner or later, and say nothing."""
@@ -28,8 +19,9 @@ _SKIP_SECONDS: Final = 30.0
 """How long a server that failed is passed over while there is another."""
 
 _TRY_ELSEWHERE: Final = frozenset({BUSY, UNAVAILABLE})
-_ABOUT_THE_QUESTION: Final = frozenset({SUCCESS, SIZE_LIMIT_EXCEEDED, NO_SUCH_OBJECT})
-"""Results after which a connection is as good as before."""
+
+Work = Callable[[Session, Deadline], T]
+"""What is done on a connection of its own, by a deadline. It raises CouldNotAsk where another server may do better."""
 
 
 class Servers:
@@ -50,11 +42,19 @@ class Servers:
 
         Raises SourceUnavailable where no connection comes free, or for an answer that is too large; CouldNotAsk where no server answers.
         """
+        return self.do(lambda session, deadline: _search(session, search, deadline), timeout)
+
+    def do(self, work: Work[T], timeout: float) -> T:
+        """Do it within `timeout` seconds at the first server that works, of which each that may have to be tried gets its share.
+
+        It may be done more than once, in part or as a whole. Raises what it raises, save that CouldNotAsk of every server becomes one;
+        SourceUnavailable where no connection comes free.
+        """
         deadline = Deadline(timeout, self._monotonic)
         if not self._places.acquire(timeout=timeout):
             raise SourceUnavailable("every connection to the directory is in use", timeout)
         try:
-            return self._search_in_turn(search, deadline)
+            return self._do_in_turn(work, deadline)
         finally:
             self._places.release()
 
@@ -66,13 +66,13 @@ class Servers:
         for session, _ in idle:
             session.close()
 
-    def _search_in_turn(self, search: Search, deadline: Deadline) -> SearchAnswer:
+    def _do_in_turn(self, work: Work[T], deadline: Deadline) -> T:
         causes = []
         servers = self._working()
         for number, server in enumerate(servers):
             try:
                 share = Deadline(deadline.remaining() / (len(servers) - number), self._monotonic)
-                answer = self._search_at(server, search, share)
+                outcome = self._do_at(server, work, share)
             except TimeoutError:
                 causes.append(f"{server}: no time left")
             except SourceUnavailable:
@@ -81,33 +81,29 @@ class Servers:
                 self._skip(server)
                 causes.append(failure.cause)
             else:
-                return answer
+                return outcome
         raise CouldNotAsk("; ".join(causes))
 
-    def _search_at(self, server: ServerAddress, search: Search, deadline: Deadline) -> SearchAnswer:
+    def _do_at(self, server: ServerAddress, work: Work[T], deadline: Deadline) -> T:
         kept = self._take(server)
         if kept is None:
-            return self._search_with(open_session(server, self._access, deadline), search, deadline)
+            return self._do_with(open_session(server, self._access, deadline), work, deadline)
         try:
-            return self._search_with(kept, search, deadline)
+            return self._do_with(kept, work, deadline)
         except SourceUnavailable:
             raise
         except CouldNotAsk:
             # The server may have hung up just now; a fresh connection tells. Where time is over, it fails at once.
-            return self._search_with(open_session(server, self._access, deadline), search, deadline)
+            return self._do_with(open_session(server, self._access, deadline), work, deadline)
 
-    def _search_with(self, session: Session, search: Search, deadline: Deadline) -> SearchAnswer:
-        answer: SearchAnswer | None = None
+    def _do_with(self, session: Session, work: Work[T], deadline: Deadline) -> T:
         try:
-            answer = session.search(search, deadline)
+            return work(session, deadline)
         finally:
-            if answer is not None and answer.code in _ABOUT_THE_QUESTION:
+            if session.is_sound:
                 self._give_back(session)
             else:
                 session.close()
-        if answer.code in _TRY_ELSEWHERE:
-            raise CouldNotAsk(answer.result)
-        return answer
 
     def _working(self) -> tuple[ServerAddress, ...]:
         """Return the servers to try, in the order of the configuration; where all have failed, all."""
@@ -148,3 +144,10 @@ class Servers:
                 self._idle.append((session, self._monotonic()))
                 return
         session.close()
+
+
+def _search(session: Session, search: Search, deadline: Deadline) -> SearchAnswer:
+    answer = session.search(search, deadline)
+    if answer.code in _TRY_ELSEWHERE:
+        raise CouldNotAsk(answer.result)
+    return answer

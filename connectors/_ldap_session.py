@@ -4,41 +4,24 @@ ldap3 encodes and decodes; sockets, TLS and time are ours, because its own check
 holes. It keeps no log and reads no schema.
 """
 
-import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final, Literal
 
-from ldap3 import NONE, SYNC, Connection, Server
-from ldap3.core.exceptions import LDAPExceptionError, LDAPSessionTerminatedByServerError
-from pyasn1.error import PyAsn1Error
+from ldap3 import MODIFY_ADD, MODIFY_DELETE, NONE, SYNC, Connection, Server
 
-from attribute_authority.errors import CouldNotAsk, SourceUnavailable
+from attribute_authority.errors import CouldNotAsk
 from connectors._deadline import Deadline
-from connectors._ldap_line import AnswerTooLarge, Line, connect
-
-SUCCESS: Final = 0
-SIZE_LIMIT_EXCEEDED: Final = 4
-NO_SUCH_OBJECT: Final = 32
-INVALID_DN_SYNTAX: Final = 34
-BUSY: Final = 51
-UNAVAILABLE: Final = 52
-"""Result codes (RFC 4511, appendix A)."""
-
-RETRY_SECONDS: Final = 60.0
-"""When a question makes sense again whose answer cannot be used; nothing is wrong with the server."""
+from connectors._ldap_failures import told_failures
+from connectors._ldap_line import Line, connect
+from connectors._ldap_results import ABOUT_THE_REQUEST, SUCCESS
 
 _START_TLS: Final = "1.3.6.1.4.1.1466.20037"
 
-# What decoding may raise for octets that are no LDAP: ldap3 takes them apart without looking.
-_NOT_LDAP: Final = (LDAPExceptionError, PyAsn1Error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-
 Scope = Literal["BASE", "LEVEL", "SUBTREE"]
-Entry = Mapping[str, tuple[bytes, ...]]
-"""The attributes of an entry with their values, undecoded. Names are as the server spells them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +60,30 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchAnswer:
-    """What a server answered: the result code and its name, and the entries. Search continuations are left out and never followed."""
+class Entry:
+    """An entry that was found: its name, and its attributes with their values, undecoded. Names are as the server spells them."""
+
+    dn: bytes = field(repr=False)
+    attributes: Mapping[str, tuple[bytes, ...]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Modification:
+    """A part of a ModifyRequest (RFC 4511, 4.6): values of one attribute that go and, after that, values that come."""
+
+    attribute: str
+    delete: tuple[bytes, ...] = field(default=(), repr=False)
+    add: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered: the result code and its name, and the server's own words. Referrals are never followed."""
 
     server: ServerAddress
     code: int
     name: str
-    entries: tuple[Entry, ...] = field(repr=False)
+    message: str = field(repr=False)
 
     @property
     def result(self) -> str:
@@ -91,11 +91,22 @@ class SearchAnswer:
         return f"{self.server}: result code {self.code} ({self.name})"
 
 
+@dataclass(frozen=True, slots=True)
+class SearchAnswer(Answer):
+    """What a server answered to a search, with the entries. Search continuations are left out and never followed."""
+
+    entries: tuple[Entry, ...] = field(repr=False)
+
+
 class Session:
-    """A bound connection; open one with `open_session`. Used by one thread at a time."""
+    """A bound connection; open one with `open_session`. Used by one thread at a time.
+
+    `is_sound` tells that the latest request was answered, and with nothing that speaks against asking again.
+    """
 
     def __init__(self, server: ServerAddress, line: Line, access: Access) -> None:
         self.server = server
+        self.is_sound = False
         self._line = line
         self._connection = Connection(
             Server(server.host, port=server.port, get_info=NONE),
@@ -108,6 +119,9 @@ class Session:
             check_names=False,
             return_empty_attributes=False,
         )
+        # ldap3 declares no types for these.
+        self._modify: Callable[..., object] = self._connection.modify
+        self._compare: Callable[..., object] = self._connection.compare
         _attach(self._connection, line)
 
     @property
@@ -117,21 +131,20 @@ class Session:
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Have the server change to TLS, or leave it: nothing goes on in the clear. Raises CouldNotAsk."""
-        with _failures(self.server, self._line):
+        with told_failures(self.server, self._line):
             self._connection.extended(_START_TLS)
             self._require_success("StartTLS")
             self._line.secure(context, self.server.host)
 
     def bind(self) -> None:
         """Bind. Raises CouldNotAsk."""
-        with _failures(self.server, self._line):
+        with told_failures(self.server, self._line):
             self._connection.bind(read_server_info=False)
             self._require_success("bind")
 
     def search(self, search: Search, deadline: Deadline) -> SearchAnswer:
         """Search; whatever the result code is, it is returned. Raises SourceUnavailable for an answer that is too large; CouldNotAsk."""
-        with _failures(self.server, self._line):
-            self._line.begin(deadline)
+        with self._request(deadline):
             self._connection.search(
                 search.base,
                 search.filter,
@@ -141,22 +154,53 @@ class Session:
                 size_limit=search.size_limit,
                 time_limit=ceil(deadline.remaining()),
             )
-            return self._read_answer()
+            answer = self._read_answer("searchResDone")
+            return SearchAnswer(answer.server, answer.code, answer.name, answer.message, self._read_entries())
+
+    def modify(self, dn: bytes, modifications: Sequence[Modification], deadline: Deadline) -> Answer:
+        """Modify an entry, all or nothing; whatever the result code is, it is returned. Raises CouldNotAsk.
+
+        Nothing is sent once the deadline has passed; where no answer comes, nobody knows whether the entry was modified.
+        """
+        changes = {
+            one.attribute: [(MODIFY_DELETE, one.delete)] * bool(one.delete) + [(MODIFY_ADD, one.add)] * bool(one.add)
+            for one in modifications
+        }
+        with self._request(deadline):
+            self._modify(dn, changes)
+            return self._read_answer("modifyResponse")
+
+    def compare(self, dn: str, attribute: str, value: str, deadline: Deadline) -> Answer:
+        """Have the server compare (RFC 4511, 4.10); whatever the result code is, it is returned. Raises CouldNotAsk."""
+        with self._request(deadline):
+            self._compare(dn, attribute, value)
+            return self._read_answer("compareResponse")
 
     def close(self) -> None:
         """Hang up."""
         self._line.close()
 
-    def _read_answer(self) -> SearchAnswer:
+    @contextmanager
+    def _request(self, deadline: Deadline) -> Iterator[None]:
+        self.is_sound = False
+        with told_failures(self.server, self._line):
+            self._line.begin(deadline)
+            yield
+
+    def _read_answer(self, kind: str) -> Answer:
         result = self._connection.result
-        if result["type"] != "searchResDone":
-            raise ValueError("another response than to a search")
-        entries = tuple(
-            {name: tuple(values or ()) for name, values in response["raw_attributes"].items()}
+        if result["type"] != kind:
+            raise ValueError("another response than to this request")
+        answer = Answer(self.server, result["result"], result["description"], result["message"])
+        self.is_sound = answer.code in ABOUT_THE_REQUEST
+        return answer
+
+    def _read_entries(self) -> tuple[Entry, ...]:
+        return tuple(
+            Entry(response["raw_dn"], {name: tuple(values or ()) for name, values in response["raw_attributes"].items()})
             for response in self._connection.response or ()
             if response["type"] == "searchResEntry"
         )
-        return SearchAnswer(self.server, result["result"], result["description"], entries)
 
     def _require_success(self, operation: str) -> None:
         result = self._connection.result
@@ -166,7 +210,7 @@ class Session:
 
 def open_session(server: ServerAddress, access: Access, deadline: Deadline) -> Session:
     """Connect, make sure of the server's identity, and bind. Raises CouldNotAsk."""
-    with _failures(server):
+    with told_failures(server):
         line = connect(server.host, server.port, deadline)
     try:
         return _bound(server, line, access)
@@ -177,7 +221,7 @@ def open_session(server: ServerAddress, access: Access, deadline: Deadline) -> S
 
 def _bound(server: ServerAddress, line: Line, access: Access) -> Session:
     if server.ldaps:
-        with _failures(server):
+        with told_failures(server):
             line.secure(access.tls, server.host)
     session = Session(server, line, access)
     if server.start_tls:
@@ -192,43 +236,3 @@ def _attach(connection: Any, line: Line) -> None:
     connection.strategy._outstanding = {}
     connection.closed = False
     connection.listening = True
-
-
-@contextmanager
-def _failures(server: ServerAddress, line: Line | None = None) -> Iterator[None]:
-    """Turn everything that goes wrong with a server into CouldNotAsk, in words that hold nothing of what was asked or answered."""
-    try:
-        yield
-    except (OSError, *_NOT_LDAP) as error:
-        failure = line.failure if line is not None and line.failure is not None else error
-    else:
-        return
-    # What was raised may hold values of a person, which a log with its context would show.
-    cause = f"{server}: {_describe(failure)}"
-    raise SourceUnavailable(cause, RETRY_SECONDS) if isinstance(failure, AnswerTooLarge) else CouldNotAsk(cause)
-
-
-def _describe(failure: Exception) -> str:
-    match failure:
-        case LDAPSessionTerminatedByServerError():
-            return "the connection ended"
-        case OSError() if not isinstance(failure, LDAPExceptionError):
-            return _describe_connection(failure)
-        case _:
-            return "its answer cannot be read as LDAP"
-
-
-def _describe_connection(failure: OSError) -> str:
-    match failure:
-        case AnswerTooLarge():
-            return "its answer is too large"
-        case TimeoutError():
-            return "no answer in time"
-        case ssl.SSLCertVerificationError():
-            return f"its certificate is refused: {failure.verify_message}"
-        case ssl.SSLError():
-            return f"TLS failed: {failure.reason}"
-        case socket.gaierror():
-            return "its name cannot be resolved"
-        case _:
-            return failure.strerror or "no connection"

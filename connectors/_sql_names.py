@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator
-from sqlalchemy import ColumnElement, LargeBinary, Select, String, bindparam, cast, column, func, or_, select, table
+from sqlalchemy import ColumnElement, LargeBinary, Select, String, TableClause, bindparam, cast, column, func, or_, select, table
 from sqlalchemy.sql.elements import quoted_name
 
 from attribute_authority.domain.identifiers import MAX_IDENTIFIER_LENGTH
@@ -56,13 +56,13 @@ def stored_id_statement(names: StoredIdNames, backend: str) -> StoredIdStatement
     it is longer than any identifier); rows that are deactivated stay out. Collations that ignore case or accents may let more match
     than were asked for.
     """
-    columns = {name: column(_quoted(name, backend), String()) for name in _columns(names)}
+    columns = {name: column(quote_name(name, backend), String()) for name in _columns(names)}
     local, peer, persistent = columns[names.local_entity], columns[names.peer_entity], columns[names.persistent_id]
     # The first comparison finds the row by its index, whatever the collation; the second, in MariaDB and MySQL, is exact.
     forms = [local, peer, persistent]
     exactly = [cast(form, LargeBinary()) for form in forms] if backend in ("mysql", "mariadb") else []
     conditions = [condition for compared in (forms, exactly) if compared for condition in _equal(compared)]
-    place = _place(names.table, backend, list(columns.values()))
+    place = place_table(names.table, backend, list(columns.values()))
     told = func.substr(columns[names.read], 1, MAX_IDENTIFIER_LENGTH + 1, type_=String())
     asked = select(local, peer, persistent, told).select_from(place)
     return asked.where(*conditions, columns[names.deactivation_time].is_(None)).distinct().limit(2)
@@ -83,14 +83,16 @@ def _equal(compared: list[Any]) -> list[ColumnElement[bool]]:
     ]
 
 
-def _place(name: str, backend: str, columns: list[Any]) -> Any:
+def place_table(name: str, backend: str, columns: list[Any]) -> TableClause:
+    """Return a table by its configured name, with those columns."""
     parts = _TABLE.fullmatch(name)
     schema = parts["schema"] if parts else None
     bare = parts["table"] if parts else name
-    return table(_quoted(bare, backend), *columns, schema=None if schema is None else _quoted(schema, backend))
+    return table(quote_name(bare, backend), *columns, schema=None if schema is None else quote_name(schema, backend))
 
 
-def _quoted(name: str, backend: str) -> quoted_name:
+def quote_name(name: str, backend: str) -> quoted_name:
+    """Return a configured name as it stands in statements."""
     if name.startswith('"'):
         return quoted_name(name.strip('"'), quote=True)
     return quoted_name(name.lower() if backend == "postgresql" else name, quote=True)

@@ -27,16 +27,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from threading import Thread
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from attribute_authority.domain.identifiers import EntityId, Identifier, IdentifierKind, parse_identifier
 from attribute_authority.domain.source import Finding
-from attribute_authority.errors import AuthorityError, CouldNotAsk, InvalidIdentifier
+from attribute_authority.errors import CouldNotAsk, InvalidIdentifier
 from attribute_authority.ports import IdentifierSource
+from connectors._calls import Call, expect
 from connectors._hostile import hostile_texts
-
-Outcome = TypeVar("Outcome")
 
 _MARGIN: Final = 30.0
 """Seconds beyond its time-out after which a source counts as hanging: plenty, as a slow machine is no fault of the source."""
@@ -74,10 +72,10 @@ def names_its_kinds(specimen: Specimen) -> None:
     """It says which kinds of identifier it can be asked about, the same at every time, and the known one is of them."""
     with closing(specimen.open_source()) as source:
         kinds = source.kinds
-        _expect(isinstance(kinds, frozenset), "kinds must be a frozenset")
-        _expect(all(isinstance(kind, IdentifierKind) for kind in kinds), "kinds must hold members of IdentifierKind and nothing else")
-        _expect(specimen.known.kind in kinds, f"{specimen.known.kind}, the kind of the known identifier, must be among kinds")
-        _expect(source.kinds == kinds, "kinds must not change")
+        expect(isinstance(kinds, frozenset), "kinds must be a frozenset")
+        expect(all(isinstance(kind, IdentifierKind) for kind in kinds), "kinds must hold members of IdentifierKind and nothing else")
+        expect(specimen.known.kind in kinds, f"{specimen.known.kind}, the kind of the known identifier, must be among kinds")
+        expect(source.kinds == kinds, "kinds must not change")
 
 
 def finds_a_known_person(specimen: Specimen) -> None:
@@ -122,18 +120,18 @@ def takes_hostile_text_for_text(specimen: Specimen) -> None:
             try:
                 _expect_absent(source, hostile)
             except CouldNotAsk as error:
-                _expect(not _is_possible(hostile), f"{text!r} must be answered as absent: {error.cause}")
+                expect(not _is_possible(hostile), f"{text!r} must be answered as absent: {error.cause}")
         _expect_found(specimen, source.resolve(specimen.known))
 
 
 def serves_several_threads(specimen: Specimen) -> None:
     """Threads that share it get the answers to their own questions, with more threads than it may have connections."""
     with closing(specimen.open_source()) as source:
-        asked = [_Call(partial(source.resolve, specimen.unknown if number % 2 else specimen.known)) for number in range(_THREADS * _ROUNDS)]
+        asked = [Call(partial(source.resolve, specimen.unknown if number % 2 else specimen.known)) for number in range(_THREADS * _ROUNDS)]
         for number, call in enumerate(asked):
             found = call.result(specimen.timeout * _THREADS * _ROUNDS + _MARGIN)
             if number % 2:
-                _expect(found is None, "a thread got an answer for an unknown identifier")
+                expect(found is None, "a thread got an answer for an unknown identifier")
             else:
                 _expect_found(specimen, found)
 
@@ -153,7 +151,7 @@ def closes(specimen: Specimen) -> None:
     source.resolve(specimen.known)
     source.close()
     source.close()
-    found = _Call(partial(source.resolve, specimen.known)).outcome(specimen.timeout + _MARGIN)
+    found = Call(partial(source.resolve, specimen.known)).outcome(specimen.timeout + _MARGIN)
     source.close()
     if not isinstance(found, CouldNotAsk):
         _expect_found(specimen, found)
@@ -178,7 +176,7 @@ def survives_an_outage_between_questions(specimen: Specimen) -> None:
             _expect_found(specimen, source.resolve(specimen.known))
             with outage():
                 pass
-            _expect_found(specimen, _Call(partial(source.resolve, specimen.known)).result(specimen.timeout + _MARGIN))
+            _expect_found(specimen, Call(partial(source.resolve, specimen.known)).result(specimen.timeout + _MARGIN))
 
 
 def keeps_secrets(specimen: Specimen) -> None:
@@ -188,8 +186,8 @@ def keeps_secrets(specimen: Specimen) -> None:
             _expect_silence(text, specimen.secrets)
         for outage in specimen.outages:
             with outage():
-                failed = _Call(partial(source.resolve, specimen.known)).outcome(specimen.timeout + _MARGIN)
-            _expect(isinstance(failed, CouldNotAsk), "an outage must end in CouldNotAsk")
+                failed = Call(partial(source.resolve, specimen.known)).outcome(specimen.timeout + _MARGIN)
+            expect(isinstance(failed, CouldNotAsk), "an outage must end in CouldNotAsk")
             if isinstance(failed, CouldNotAsk):
                 _expect_silence(failed.cause, (*specimen.secrets, *_names(specimen.known)))
 
@@ -211,87 +209,41 @@ CHECKS: Final[tuple[Check, ...]] = (
 """Every check, in the order in which what they find is easiest to mend."""
 
 
-class _Call(Generic[Outcome]):
-    """A call on a thread of its own, which is left behind where it hangs."""
-
-    def __init__(self, work: Callable[[], Outcome]) -> None:
-        self._work = work
-        self._outcomes: list[Outcome] = []
-        self._raised: BaseException | None = None
-        self._thread = Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, _kind: object, raised: BaseException | None, _trace: object) -> bool:
-        """Keep whatever was raised for whoever asks for the outcome."""
-        self._raised = raised
-        return True
-
-    def _run(self) -> None:
-        with self:
-            self._outcomes.append(self._work())
-
-    def outcome(self, patience: float) -> Outcome | AuthorityError:
-        """Return what it returned or which failure of the service it raised, within `patience` seconds."""
-        self._thread.join(patience)
-        _expect(not self._thread.is_alive(), f"a call must end within its time-out; it went on for {patience} s")
-        if isinstance(self._raised, AuthorityError):
-            return self._raised
-        if self._raised is not None:
-            raise AssertionError("a call raised something that is no failure of the service") from self._raised
-        return self._outcomes[0]
-
-    def result(self, patience: float) -> Outcome:
-        """Return what it returned, within `patience` seconds; raise what it raised."""
-        outcome = self.outcome(patience)
-        if isinstance(outcome, AuthorityError):
-            raise AssertionError(f"a call failed: {type(outcome).__name__}: {outcome.cause}") from outcome
-        return outcome
-
-
-def _expect(holds: bool, sentence: str) -> None:
-    # Not the assert statement, which python -O leaves out.
-    if not holds:
-        raise AssertionError(sentence)
-
-
 def _expect_found(specimen: Specimen, found: object) -> None:
-    _expect(isinstance(found, Finding), f"{specimen.known!r} must be found, but the outcome was {found!r}")
+    expect(isinstance(found, Finding), f"{specimen.known!r} must be found, but the outcome was {found!r}")
     if isinstance(found, Finding):
-        _expect(set(found.identifiers) == set(specimen.expected.identifiers), f"found {found!r} instead of {specimen.expected!r}")
-        _expect(found.orcid == specimen.expected.orcid, f"found the iD {found.orcid!r} instead of {specimen.expected.orcid!r}")
+        expect(set(found.identifiers) == set(specimen.expected.identifiers), f"found {found!r} instead of {specimen.expected!r}")
+        expect(found.orcid == specimen.expected.orcid, f"found the iD {found.orcid!r} instead of {specimen.expected.orcid!r}")
 
 
 def _expect_absent(source: IdentifierSource, identifier: Identifier) -> None:
     found = source.resolve(identifier)
-    _expect(found is None, f"{identifier!r} must be nobody's, but the outcome was {found!r}")
+    expect(found is None, f"{identifier!r} must be nobody's, but the outcome was {found!r}")
 
 
 def _expect_unable(specimen: Specimen, source: IdentifierSource) -> None:
-    calls: tuple[_Call[Finding | None] | _Call[None], ...] = (
-        _Call(partial(source.resolve, specimen.known)),
-        _Call(partial(source.resolve, specimen.unknown)),
-        _Call(source.check),
+    calls: tuple[Call[Finding | None] | Call[None], ...] = (
+        Call(partial(source.resolve, specimen.known)),
+        Call(partial(source.resolve, specimen.unknown)),
+        Call(source.check),
     )
     for call in calls:
         outcome = call.outcome(specimen.timeout * len(calls) + _MARGIN)
-        _expect(isinstance(outcome, CouldNotAsk), f"an outage must end in CouldNotAsk, but the outcome was {outcome!r}")
+        expect(isinstance(outcome, CouldNotAsk), f"an outage must end in CouldNotAsk, but the outcome was {outcome!r}")
 
 
 def _first_answer(specimen: Specimen, source: IdentifierSource) -> object:
     patience = specimen.timeout + _MARGIN
     given_up_at = time.monotonic() + patience
     while True:
-        outcome = _Call(partial(source.resolve, specimen.known)).outcome(patience)
+        outcome = Call(partial(source.resolve, specimen.known)).outcome(patience)
         if not isinstance(outcome, CouldNotAsk) or time.monotonic() > given_up_at:
             return outcome
 
 
 def _expect_silence(text: str, secrets: tuple[str, ...]) -> None:
     for secret in secrets:
-        _expect(secret not in text, "a secret, or an identifier of a person, shows in a text form or in the cause of a failure")
+        expect(secret not in text, "a secret, or an identifier of a person, shows in a text form or in the cause of a failure")
 
 
 def _names(identifier: Identifier) -> tuple[str, ...]:

@@ -9,49 +9,23 @@ the whole table: SourceUnavailable, with a cause that names the column and quote
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 
 from attribute_authority.domain.identifiers import EntityId, Identifier, IdentifierKind, parse_identifier
 from attribute_authority.domain.source import Finding
 from attribute_authority.errors import CouldNotAsk, InvalidIdentifier, OperatorError, SourceUnavailable
-from attribute_authority.setting_values import DatabaseUrl, FilePath, SourceTable, integer
+from attribute_authority.setting_values import FilePath, SourceTable, integer
 from connectors import SourceKind, Surroundings
 from connectors._asked_database import AskedDatabase
-from connectors._database_drivers import DatabaseAddress
 from connectors._scopes import ScopeText
+from connectors._sql_address import ServerUrl, demand_encryption, make_address
 from connectors._sql_names import ColumnName, StoredIdNames, StoredIdStatement, TableName, stored_id_statement
 
-_DRIVERS: Final = {
-    "postgresql+psycopg": frozenset({"host"}),
-    "mysql+pymysql": frozenset({"unix_socket"}),
-    "mariadb+pymysql": frozenset({"unix_socket"}),
-    "sqlite": frozenset[str](),
-}
-"""What may be asked, and what may stand in the query of its URL: the directory or the name of a local socket."""
-
-_THIS_MACHINE: Final = frozenset({None, "localhost", "127.0.0.1", "::1"})
 _ROW_AT_FAULT_SECONDS: Final = 60.0
-_HIGHEST_PORT: Final = 65_535
-
-
-def _database_url(text: str) -> str:
-    # Nothing of the text is repeated, since it may hold a password.
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError(f"expected a database URL of {', '.join(_DRIVERS)}") from None
-    if url.drivername not in _DRIVERS or not url.database or not url.query.keys() <= _DRIVERS[url.drivername]:
-        raise ValueError(f"expected a database URL of {', '.join(_DRIVERS)} with the name of the database and no options")
-    if url.port is not None and not 0 < url.port <= _HIGHEST_PORT:
-        raise ValueError(f"expected a database URL with a port from 1 to {_HIGHEST_PORT}")
-    if url.password is not None:
-        raise ValueError("expected a database URL without a password, which stands in password_file")
-    return text
 
 
 class StoredIdSettings(SourceTable):
@@ -61,7 +35,7 @@ class StoredIdSettings(SourceTable):
     """
 
     kind: Literal["stored-id"]
-    url: Annotated[DatabaseUrl, AfterValidator(_database_url)]
+    url: ServerUrl
     password_file: FilePath | None = None
     tls_ca: FilePath | None = None
     table: TableName = "shibpid"
@@ -79,9 +53,7 @@ class StoredIdSettings(SourceTable):
 
     @model_validator(mode="after")
     def _encrypted_across_a_network(self) -> Self:
-        url = make_url(self.url)
-        if url.drivername != "sqlite" and url.host not in _THIS_MACHINE and self.tls_ca is None:
-            raise ValueError("tls_ca: a database on another machine is asked over verified TLS alone: expected the file of its CA")
+        demand_encryption(self.url, self.tls_ca)
         return self
 
 
@@ -208,25 +180,14 @@ def _open(settings: StoredIdSettings, surroundings: Surroundings) -> StoredIds:
         settings.deactivation_time_column,
         read,
     )
-    password = None if settings.password_file is None else _read_password(settings.password_file)
+    address = make_address(url, settings.password_file, settings.tls_ca, settings.timeout)
     return StoredIds(
         surroundings.home_organisation,
-        AskedDatabase(DatabaseAddress(url, password, settings.tls_ca, settings.timeout), settings.pool_size),
+        AskedDatabase(address, settings.pool_size),
         stored_id_statement(names, url.get_backend_name()),
         _Reading(read, IdentifierKind(settings.identifier), settings.scope),
         settings.pairwise_scope,
     )
-
-
-def _read_password(file: Path) -> str:
-    try:
-        password = file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "expected UTF-8"
-        raise OperatorError(f"password_file: {file}: cannot be read: {reason}") from None
-    if not password:
-        raise OperatorError(f"password_file: {file}: is empty")
-    return password
 
 
 STORED_ID: Final = SourceKind(StoredIdSettings, _open)

@@ -1,5 +1,6 @@
 """`check`: everything that can be wrong before the service runs, all at once."""
 
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,8 +8,10 @@ from tempfile import TemporaryDirectory
 import click
 
 from attribute_authority.assembly import present
-from attribute_authority.checking import check_all, check_sources, gather, index_metadata
+from attribute_authority.checking import check_all, check_connectors, gather, index_metadata
 from attribute_authority.configuration import read_configuration
+from attribute_authority.delivery_assembly import open_books
+from attribute_authority.errors import CouldNotAsk, OperatorError
 from attribute_authority.saml.metadata_index import SqliteEntityDirectory
 from attribute_authority.settings import Settings
 
@@ -16,12 +19,14 @@ from attribute_authority.settings import Settings
 @click.command()
 @click.pass_context
 def check(context: click.Context, /) -> None:
-    """Validate configuration, keys, database, metadata and sources; print every fault."""
+    """Validate configuration, keys, database, metadata, sources and sinks; print every fault."""
     config: Path = context.obj
     settings = read_configuration(config)
     faults = (*check_all(settings), *gather(("metadata", lambda: _check_metadata(settings))))
-    # Only here: a source that is away is no reason not to start.
-    faults = tuple(dict.fromkeys((*faults, *check_sources(settings))))
+    # Only here: a source or sink that is away is no reason not to start.
+    faults = tuple(dict.fromkeys((*faults, *check_connectors(settings))))
+    for warning in _abandoned(settings):
+        click.echo(f"warning: {warning}", err=True)
     for fault in faults:
         click.echo(f"{config}: {fault}", err=True)
     if faults:
@@ -34,7 +39,7 @@ def _check_metadata(settings: Settings) -> None:
         index = Path(directory) / "index"
         report = index_metadata(settings, index)
         found = _release_warnings(settings, index), _sign_in_warnings(settings, index), _organisation_warnings(settings, index)
-        warnings = (*report.warnings, *chain.from_iterable(found), *_patience_warnings(settings))
+        warnings = (*report.warnings, *chain.from_iterable(found), *_patience_warnings(settings), *_mail_warnings(settings))
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"metadata: {report.count} {'entity' if report.count == 1 else 'entities'}")
@@ -85,3 +90,30 @@ def _patience_warnings(settings: Settings) -> list[str]:
         for position, source in enumerate(organisation.source)
         if source.timeout > settings.sources.deadline
     ]
+
+
+def _mail_warnings(settings: Settings) -> list[str]:
+    told = settings.mail is not None
+    return [
+        f"organisation[{number + 1}]: nobody is told of deliveries that its sinks refuse: expected "
+        + ("contact" if told else "[mail]" if organisation.contact is not None else "contact, and [mail]")
+        for number, organisation in enumerate(settings.organisation)
+        if organisation.sink and not (told and organisation.contact is not None)
+    ]
+
+
+def _abandoned(settings: Settings) -> list[str]:
+    """Say which deliveries nobody makes any more; where the database is away, that is a fault of its own."""
+    with suppress(CouldNotAsk, OperatorError):
+        books = open_books(settings)
+        try:
+            backlogs = books.read_backlogs(settings.authority.environment)
+        finally:
+            books.close()
+        return [
+            f"{backlog.pending + backlog.parked} deliveries wait for {backlog.sink}, which is not configured: configure it again, or end "
+            f"them by `deliveries cancel --organisation {backlog.sink.home_organisation} --sink {backlog.sink.name}`"
+            for backlog in backlogs
+            if backlog.sink not in settings.sink_names
+        ]
+    return []

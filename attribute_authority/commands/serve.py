@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -21,51 +23,87 @@ from attribute_authority.serving import Address, Supervisor, bind, listening_url
 from attribute_authority.settings import Settings
 from attribute_authority.worker import Handed, run_worker
 
+_PARTS: Final = ("back-channel", "companion", "deliveries")
+
 
 @click.command()
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
     default=None,
-    help="Processes that answer queries, one per processor by default; companion.workers are beside them.",
+    help="Processes that answer queries, one per processor by default; companion.workers and the one that delivers are beside them.",
+)
+@click.option(
+    "--only", type=click.Choice(_PARTS), multiple=True, help="Serve this part and leave the others to other nodes; may be repeated."
 )
 @click.pass_obj
-def serve(config: Path, /, workers: int | None) -> None:
+def serve(config: Path, /, workers: int | None, only: tuple[str, ...]) -> None:
     """Run the authority until SIGTERM; SIGHUP re-reads configuration, keys, release rules and metadata."""
     settings, events = read_configuration(config), EventLog()
+    parts = only or _PARTS
+    if parts == ("companion",) * len(parts) and settings.companion is None:
+        raise OperatorError("--only companion: the configuration has no [companion], so there is nothing to serve")
     prepare_in_child(config, events)
-    count = workers or os.cpu_count() or 1
+    count = (workers or os.cpu_count() or 1) if "back-channel" in parts else 0
     tls = load_tls(settings)
-    back_channel = bind(Address(settings.back_channel.host, settings.back_channel.port), count)
-    operations = bind(Address(settings.operations.host, settings.operations.port), count)
-    pages = _bind_pages(settings.companion)
+    doors = _bind_doors(settings, parts, count)
     # Not before: an authority that runs already, on these ports, would lose its numbers.
-    metrics, directory = _open_metrics(settings)
-    _announce(settings, back_channel[0], operations[0], pages, events)
+    metrics, directory = _open_metrics(settings, doors)
+    _announce(settings, doors, events)
+    delivers = [bool(settings.sinks)]
 
     def run(number: int, lifeline: int) -> None:
-        if number >= count:
-            _run_pages(config, events, pages[number - count], lifeline)
+        if number < count:
+            run_worker(Handed(number, config, events, metrics, doors.back_channel[number], doors.operations[number], tls, lifeline))
+        elif number < count + len(doors.pages):
+            _run_pages(config, events, doors.pages[number - count], lifeline)
         else:
-            run_worker(Handed(number, config, events, metrics, back_channel[number], operations[number], tls, lifeline))
+            _run_deliveries(number, config, events, (metrics, None if count else doors.operations[0]), lifeline)
 
     def reload() -> None:
         prepare_in_child(config, events)
         # A worker that has to be replaced later starts from what the supervisor has.
-        renewed = load_tls(read_configuration(config))
-        if tls is not None and renewed is not None:
-            tls.replace(renewed)
+        renewed = read_configuration(config)
+        renewed_tls = load_tls(renewed)
+        if tls is not None and renewed_tls is not None:
+            tls.replace(renewed_tls)
+        delivers[0] = bool(renewed.sinks)
 
     def forget(number: int) -> None:
         with suppress(OSError):
             forget_worker(directory, number)
 
-    Supervisor(count + len(pages), run, reload, forget, events).run()
+    def is_wanted(number: int) -> bool:
+        # Without sinks there is nothing to deliver, but there may be nobody else at the operations door.
+        return number < count + len(doors.pages) or delivers[0] or not count
+
+    places = count + len(doors.pages) + ("deliveries" in parts)
+    Supervisor(places, run, reload, forget, events, is_wanted).run()
     events.operation("stopped")
 
 
-def _open_metrics(settings: Settings) -> tuple[Metrics, Path]:
-    directory = settings.authority.state_directory / "metrics"
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """The listening sockets of each door."""
+
+    back_channel: tuple[socket.socket, ...]
+    operations: tuple[socket.socket, ...]
+    pages: tuple[socket.socket, ...]
+
+
+def _bind_doors(settings: Settings, parts: Sequence[str], count: int) -> _Doors:
+    back_channel = bind(Address(settings.back_channel.host, settings.back_channel.port), count) if count else ()
+    # Whoever delivers alone tells how it fares; the companion pages have no such door.
+    operators = count or int("deliveries" in parts)
+    operations = bind(Address(settings.operations.host, settings.operations.port), operators) if operators else ()
+    return _Doors(back_channel, operations, _bind_pages(settings.companion) if "companion" in parts else ())
+
+
+def _open_metrics(settings: Settings, doors: _Doors) -> tuple[Metrics, Path]:
+    # A directory for each operations door: other parts may be served beside from the same state directory, and places count from 0 in each.
+    directory = settings.authority.state_directory / ("metrics" if doors.back_channel else "metrics-deliveries")
+    if not doors.operations:
+        return Metrics(), directory
     try:
         prepare_metrics(directory)
         return open_metrics(directory), directory
@@ -97,11 +135,20 @@ def _run_pages(config: Path, events: EventLog, door: socket.socket, lifeline: in
     run_companion_worker(HandedCompanion(config, events, door, lifeline))
 
 
-def _announce(
-    settings: Settings, back_channel: socket.socket, operations: socket.socket, pages: Sequence[socket.socket], events: EventLog
-) -> None:
+def _run_deliveries(number: int, config: Path, events: EventLog, counted: tuple[Metrics, socket.socket | None], lifeline: int) -> None:
+    # Only here, after the fork, as for the pages.
+    from attribute_authority.delivery_worker import HandedDeliveries, run_delivery_worker
+
+    metrics, operations = counted
+    run_delivery_worker(HandedDeliveries(number, config, events, metrics, operations, lifeline))
+
+
+def _announce(settings: Settings, doors: _Doors, events: EventLog) -> None:
     scheme = "http" if settings.back_channel.tls is None else "https"
-    events.operation("listening", door="back_channel", url=listening_url(back_channel, scheme))
-    events.operation("listening", door="operations", url=listening_url(operations, "http"))
-    for door in pages[:1]:
-        events.operation("listening", door="companion", url=listening_url(door, "http"))
+    for name, opened, protocol in (
+        ("back_channel", doors.back_channel, scheme),
+        ("operations", doors.operations, "http"),
+        ("companion", doors.pages, "http"),
+    ):
+        for door in opened[:1]:
+            events.operation("listening", door=name, url=listening_url(door, protocol))

@@ -13,6 +13,7 @@ from typing import Final
 import requests
 
 from attribute_authority.commands.init import make_authority
+from attribute_authority.demo.directory import ATTRIBUTE
 from attribute_authority.errors import CouldNotAsk
 
 _PRIVATE: Final = 0o600
@@ -33,6 +34,19 @@ signing_certificate = "../federation/federation.crt"
 
 [[release]]
 requesters = ["{service_provider}"]
+
+[[organisation]]
+identity_provider = "{home_organisation}"
+name = {{ fi = "Esimerkin yliopisto", sv = "Exempeluniversitetet", en = "University of Example" }}
+contact = "mailto:it-support@uni.example"
+
+[[organisation.sink]]
+kind = "rest"
+method = "PUT"
+url = "{directory_url}/people/{{eppn}}"
+token_file = "keys/directory-token"
+body = "mapping"
+mapping = {{ {attribute} = "orcid-uri" }}
 
 [companion]
 host = "127.0.0.1"
@@ -71,13 +85,19 @@ class AuthorityPorts:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the authority must know of the federation around it; `client_id` and `client_secret` are those at the registry."""
+    """What the authority must know of the federation around it; `client_id` and `client_secret` are those at the registry.
+
+    `home_organisation` is the entityID of the one that takes deliveries, at `directory_url`, from whoever has `directory_token`.
+    """
 
     service_provider: str
     discovery_url: str
     registry_url: str
     client_id: str
     client_secret: str
+    home_organisation: str
+    directory_url: str
+    directory_token: str
 
 
 def write_authority(directory: Path, ports: AuthorityPorts, around: Surroundings) -> Path:
@@ -85,6 +105,7 @@ def write_authority(directory: Path, ports: AuthorityPorts, around: Surroundings
     base_url = f"https://localhost:{ports.back_channel}"
     config = make_authority(directory, f"{base_url}/orcid", base_url)
     _write_private(directory / "keys/orcid-client-secret", around.client_secret.encode())
+    _write_private(directory / "keys/directory-token", around.directory_token.encode())
     text = config.read_text(encoding="utf-8")
     for written, wanted in (
         ('host = "0.0.0.0"', 'host = "127.0.0.1"'),
@@ -105,6 +126,9 @@ def _addition(ports: AuthorityPorts, around: Surroundings) -> str:
         discovery_url=around.discovery_url,
         client_id=around.client_id,
         registry_url=around.registry_url,
+        home_organisation=around.home_organisation,
+        directory_url=around.directory_url,
+        attribute=ATTRIBUTE,
     )
 
 

@@ -65,6 +65,8 @@ Everything is on this computer, and nobody in it is real. There are no passwords
      Sign in with the {university.names["en"]} as Aino Virtanen, connect her iD at the simulated ORCID, and agree.
   2. Open {federation.service_url}
      Sign in as Aino Virtanen too: the service gets her ORCID iD from the attribute authority.
+     The page of step 1 shows how the iD reaches the university's own directory, {federation.directory_url};
+     from the next sign-in on, the university releases it too.
   3. Unlink the iD where you linked it, and press "Ask again" at the service: it gets nothing any more.
 
      ORCID (a simulator)   {federation.registry_url}
@@ -73,6 +75,7 @@ Everything is on this computer, and nobody in it is real. There are no passwords
 
 For operators, in another terminal:
   {_line(federation, "query", "--id", PERSON)}
+  {_line(federation, "deliveries", "list")}
   {_line(federation, "explain", "--requester", federation.service_entity_id, "--id", PERSON)}
 
 It goes on until Ctrl-C, which removes everything."""

@@ -14,6 +14,7 @@ from attribute_authority.assembly import new_saml_id, own_metadata, present
 from attribute_authority.configuration import read_configuration
 from attribute_authority.demo.asking_service import AskingService, Authority
 from attribute_authority.demo.authority import AuthorityPorts, Surroundings, serving, write_authority
+from attribute_authority.demo.directory import Directory
 from attribute_authority.demo.discovery import Discovery
 from attribute_authority.demo.identity_provider import IdentityProvider
 from attribute_authority.demo.metadata import ServiceDescription, write_aggregate, write_identity_provider, write_service_provider
@@ -55,6 +56,7 @@ class Federation:
     companion_url: str
     discovery_url: str
     registry_url: str
+    directory_url: str
     organisations: tuple[HomeOrganisation, ...]
     service_entity_id: str
     config: Path
@@ -71,6 +73,7 @@ class _Sites:
     discovery: socket
     registry: socket
     service: socket
+    directory: socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def start_with_retries(stack: ExitStack, start: Callable[[int, ExitStack], Feder
 
 
 def _start(stack: ExitStack, directory: Path, circumstances: _Circumstances) -> Federation:
-    sites = _Sites(*(stack.enter_context(listen()) for _ in range(5)))
+    sites = _Sites(*(stack.enter_context(listen()) for _ in range(6)))
     ports = _free_ports(circumstances.companion_url)
     organisations = _organisations(sites, circumstances.people)
     service = _service(sites)
@@ -126,16 +129,37 @@ def _start(stack: ExitStack, directory: Path, circumstances: _Circumstances) -> 
     )
     _write_federation(directory / "federation", organisations, service)
     discovery_url, registry_url = f"{base_url(sites.discovery)}/discovery", base_url(sites.registry)
-    around = Surroundings(service.entity_id, discovery_url, registry_url, CLIENT_ID, client.secret)
+    directory_url, token = base_url(sites.directory), secrets.token_urlsafe(32)
+    around = Surroundings(
+        service_provider=service.entity_id,
+        discovery_url=discovery_url,
+        registry_url=registry_url,
+        client_id=CLIENT_ID,
+        client_secret=client.secret,
+        home_organisation=organisations[0].entity_id,
+        directory_url=directory_url,
+        directory_token=token,
+    )
     config = write_authority(directory / "authority", ports, around)
     registry = RegistrySimulator(registry_url, {CLIENT_ID: client}, RECORDS, present)
     stack.enter_context(serve(registry, sites.registry))
-    _serve_saml(stack, sites, organisations, (write_service_provider(service), own_metadata(read_configuration(config))))
+    people = Directory(organisations[0], Environment.SANDBOX, token)
+    stack.enter_context(serve(people, sites.directory))
+    _serve_saml(stack, sites, organisations, people, (write_service_provider(service), own_metadata(read_configuration(config))))
     parts = _service_parts(service, organisations, config, discovery_url, ports)
     stack.enter_context(serve(ServiceProvider(parts), sites.service))
     stack.enter_context(serving(config, ports))
     return Federation(
-        base_url(sites.service), ports.companion_url, discovery_url, registry_url, organisations, service.entity_id, config, ports, registry
+        service_url=base_url(sites.service),
+        companion_url=ports.companion_url,
+        discovery_url=discovery_url,
+        registry_url=registry_url,
+        directory_url=directory_url,
+        organisations=organisations,
+        service_entity_id=service.entity_id,
+        config=config,
+        ports=ports,
+        registry=registry,
     )
 
 
@@ -172,9 +196,17 @@ def _write_federation(directory: Path, organisations: tuple[HomeOrganisation, ..
     (directory / "federation.crt").write_bytes(keys.certificate)
 
 
-def _serve_saml(stack: ExitStack, sites: _Sites, organisations: tuple[HomeOrganisation, ...], service_providers: tuple[bytes, ...]) -> None:
-    for home, site in zip(organisations, (sites.university, sites.institute), strict=True):
-        stack.enter_context(serve(IdentityProvider(home, service_providers, present, new_saml_id), site))
+def _serve_saml(
+    stack: ExitStack,
+    sites: _Sites,
+    organisations: tuple[HomeOrganisation, ...],
+    people: Directory,
+    service_providers: tuple[bytes, ...],
+) -> None:
+    university, institute = organisations
+    at_university = IdentityProvider(university, service_providers, present, new_saml_id, held_orcid=people.orcid_of)
+    stack.enter_context(serve(at_university, sites.university))
+    stack.enter_context(serve(IdentityProvider(institute, service_providers, present, new_saml_id), sites.institute))
     stack.enter_context(serve(Discovery(organisations, service_providers), sites.discovery))
 
 

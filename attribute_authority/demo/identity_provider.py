@@ -3,6 +3,7 @@
 import hmac
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
@@ -43,11 +44,21 @@ class IdentityProvider:
     """The WSGI application of one home organisation.
 
     `service_providers` are metadata documents of those that may ask; `clock` tells the instant, `new_id` makes message ids.
+    `held_orcid` returns, by login, the iD that the organisation's own directory holds.
     It keeps nothing between two requests: the request stands in the address of the sign-in page, and is read again with the form.
     """
 
-    def __init__(self, organisation: HomeOrganisation, service_providers: Iterable[bytes], clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        organisation: HomeOrganisation,
+        service_providers: Iterable[bytes],
+        clock: Clock,
+        new_id: Callable[[], str],
+        *,
+        held_orcid: Callable[[str], str | None] = lambda _login: None,
+    ) -> None:
         self._organisation = organisation
+        self._held_orcid = held_orcid
         self._known = {known.entity_id: known for known in map(read_service_provider, service_providers)}
         self._clock = clock
         self._new_id = new_id
@@ -125,7 +136,8 @@ class IdentityProvider:
         )
 
     def _statement(self, person: Person, asked: AuthnRequest) -> Statement:
-        attributes = released_attributes(person, person.scope or self._organisation.scope)
+        known = replace(person, orcid=self._held_orcid(person.login) or person.orcid)
+        attributes = released_attributes(known, person.scope or self._organisation.scope)
         if asked.name_id_format == ns.NAMEID_TRANSIENT or not person.releases_identifiers:
             return Statement(self._new_id(), ns.NAMEID_TRANSIENT, attributes)
         return Statement(self._persistent_id(person, asked.requester.entity_id), ns.NAMEID_PERSISTENT, attributes)

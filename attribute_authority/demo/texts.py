@@ -77,6 +77,13 @@ _TEXTS: Final[dict[str, tuple[str, str, str]]] = {
     "ask-again": ("Kysy uudelleen", "Fråga igen", "Ask again"),
     "link-it": ("Yhdistä ORCID iD", "Koppla ditt ORCID iD", "Link your ORCID iD"),
     "no-attributes": ("Attribuutteja ei saatu.", "Inga attribut mottogs.", "No attribute was received."),
+    "directory-title": ("Käyttäjähakemisto", "Katalogen", "Directory"),
+    "directory-intro": (
+        "Tänne attribuuttipalvelu toimittaa yhdistetyt ORCID iD -tunnisteet. Kirjautumispalvelu lukee ne täältä ja luovuttaa ne itse.",
+        "Hit levererar attributtjänsten de ORCID iD som har kopplats. Inloggningstjänsten läser dem här och lämnar själv ut dem.",
+        "The attribute authority delivers linked ORCID iDs here. The identity provider reads them here, and releases them itself.",
+    ),
+    "directory-none": ("ei ORCID iD -tunnistetta", "inget ORCID iD", "no ORCID iD"),
     "back": ("Takaisin alkuun", "Tillbaka till början", "Back to the start"),
 }
 

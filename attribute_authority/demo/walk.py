@@ -20,6 +20,7 @@ _LOGIN: Final = "aino"
 _URI: Final = OrcidId(AINO).uri(Environment.SANDBOX)
 _POLL_SECONDS: Final = 0.1
 _REVOKED_SECONDS: Final = 60
+_DELIVERED_SECONDS: Final = 60
 
 Say = Callable[[str], None]
 """Prints a line."""
@@ -61,6 +62,30 @@ class _Surfer:
         _expect(linked, f'//main//a[@href="{_URI}"]')
         return f"{_heading(linked)}: {_URI}"
 
+    def delivered(self) -> str:
+        """Wait until the companion page says that the iD has reached the home organisation's own directory, and see it there."""
+        self._await_delivery()
+        directory = self.browser.open(self.federation.directory_url)
+        _expect(directory, f'//*[@id="people"]//a[@href="{_URI}"]')
+        return f"the directory of the home organisation has {_URI}"
+
+    def home_organisation_releases(self) -> str:
+        """Sign in to the service anew, and find the iD among what the home organisation itself says."""
+        home = self._sign_in_anew()
+        _expect(home, f'//*[@id="attributes"]//dt[text()="eduPersonOrcid"]/following-sibling::dd[text()="{_URI}"]')
+        return "the identity provider released the iD itself, beside the attribute authority"
+
+    def taken_back(self) -> str:
+        """Wait until the directory has the iD no more, and see that the home organisation does not release it either."""
+        self._await_delivery()
+        directory = self.browser.open(self.federation.directory_url)
+        if directory.has(f'//*[@id="people"]//a[@href="{_URI}"]'):
+            raise CouldNotAsk("the companion page says that the iD was removed, and the directory still has it")
+        home = self._sign_in_anew()
+        if home.has('//*[@id="attributes"]//dt[text()="eduPersonOrcid"]'):
+            raise CouldNotAsk("the home organisation still releases an iD that was unlinked")
+        return "the directory of the home organisation has the iD no more, and its identity provider releases none"
+
     def service_after(self) -> str:
         """Have the service ask again, which gets the iD now."""
         told = self._ask_again()
@@ -86,7 +111,7 @@ class _Surfer:
         deadline = time.monotonic() + _REVOKED_SECONDS
         while True:
             page = self.browser.open(self.federation.companion_url)
-            if page.has('//*[contains(@class, "progress") and contains(@class, "done")]'):
+            if page.has('//*[@aria-labelledby="unlinked"]//*[contains(@class, "progress") and contains(@class, "done")]'):
                 break
             if time.monotonic() > deadline:
                 raise CouldNotAsk(f"expected the permission to be revoked, found: {page.text}")
@@ -100,6 +125,19 @@ class _Surfer:
         chosen = self.browser.follow(discovery, f'//*[@id="home-organisations"]//a[text()="{name}"]')
         answered = self.browser.submit(chosen, '//form[@id="sign-in"]', f'.//button[@value="{_LOGIN}"]')
         return self.browser.submit(answered, '//form[@id="saml"]')
+
+    def _sign_in_anew(self) -> Page:
+        self.browser.submit(self.browser.open(self.federation.service_url), '//form[@id="sign-out"]')
+        start = self.browser.open(self.federation.service_url)
+        return self._at_home_organisation(self.browser.follow(start, '//a[@id="sign-in"]'))
+
+    def _await_delivery(self) -> None:
+        done = '//*[@id="deliveries"]//*[contains(@class, "progress") and contains(@class, "done")]'
+        deadline = time.monotonic() + _DELIVERED_SECONDS
+        while not (page := self.browser.open(self.federation.companion_url)).has(done):
+            if time.monotonic() > deadline:
+                raise CouldNotAsk(f"expected the delivery to be made, found: {page.text}")
+            time.sleep(_POLL_SECONDS)
 
     def _ask_again(self) -> Page:
         return self.browser.submit(self.browser.open(self.federation.service_url), '//form[@id="ask-again"]')
@@ -118,6 +156,9 @@ def walk(browser: Browser, federation: Federation, say: Say, stopwatch: Callable
         ("Signing in there, through discovery and the home organisation", surfer.companion_sign_in),
         ("Connecting the iD at ORCID, and agreeing", surfer.connect),
         ("The service asks again, by a signed AttributeQuery", surfer.service_after),
+        ("The delivery to the home organisation", surfer.delivered),
+        ("Signing in to the service anew", surfer.home_organisation_releases),
+        ("An operator looks the delivery up", lambda: _run(config, "deliveries", "list")),
         ("An operator asks", lambda: _run(config, "query", "--id", PERSON)),
         ("An operator asks about somebody unknown", lambda: _run(config, "query", "--id", STRANGER)),
         (
@@ -126,6 +167,7 @@ def walk(browser: Browser, federation: Federation, say: Say, stopwatch: Callable
         ),
         ("Unlinking", surfer.unlink),
         ("The service asks once more", surfer.service_afterwards),
+        ("The home organisation, once the withdrawal is delivered", surfer.taken_back),
         ("The permission at ORCID", surfer.revoked),
     )
     for number, (title, step) in enumerate(steps, 2):

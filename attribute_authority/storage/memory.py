@@ -1,16 +1,18 @@
 """The reference back end: what the ports mean, in the plainest form; for tests and for reading, not for service."""
 
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from attribute_authority.delivery_ports import Postbox
 from attribute_authority.domain.change import ChangeKind, ChangePage, LinkChange
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, IdentifierKind, OrcidId
 from attribute_authority.domain.link import KnownSubject, Link, NewLink
 from attribute_authority.errors import Conflict
 from attribute_authority.ports import BatchSubjectFinder, ChangeFeed, LinkStore, ReplayGuard
+from attribute_authority.storage.memory_posting import MemoryPosting, Present
 from attribute_authority.storage.rules import Owner, check_orcid, compare_identifiers, find_owner_of_link
 
 
@@ -25,15 +27,20 @@ class _Change:
 
 
 class MemoryLinkStore:
-    """Keeps links in this process."""
+    """Keeps links in this process, and their deliveries in `posting`."""
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
+    def __init__(self, posting: MemoryPosting | None = None) -> None:
+        self.posting = posting or MemoryPosting()
+        self._lock = self.posting.lock
         self._owners: dict[Identifier, Owner] = {}
         self._links: dict[int, Link] = {}
         self._subjects = 0
         self._spellings: dict[Identifier, str | None] = {}
         self._changes: list[_Change] = []
+
+    def use_sinks(self, sinks: Mapping[EntityId, Sequence[str]]) -> None:
+        """Write deliveries to these sinks, by home organisation, from now on."""
+        self.posting.use_sinks(sinks)
 
     def find_subject(self, identifier: Identifier, environment: Environment) -> KnownSubject | None:
         """Return the person with that identifier and the present iD of `environment`, or None."""
@@ -58,15 +65,7 @@ class MemoryLinkStore:
 
     def add_link(self, new: NewLink) -> Link:
         """Store a link and every identifier of its subject. Raises Conflict."""
-        with self._lock:
-            owner = find_owner_of_link(new, self._owners)
-            present = self._link_in_force(owner.subject_id, new.environment) if owner else None
-            check_orcid(new, present.orcid if present else None, self._holder(new, owner))
-            is_known = owner is not None
-            owner = owner or self._make_subject(new)
-            if self._identify(new.identifiers, owner) and is_known:
-                self._note(owner, new.linked_at)
-            return self._complete(present or self._make_link(new, owner))
+        return self._add(new, self.posting.clock())
 
     def add_links(self, news: Iterable[NewLink]) -> Iterator[Link | Conflict]:
         """Store many links, each by itself."""
@@ -88,12 +87,10 @@ class MemoryLinkStore:
     def withdraw_link(self, link_id: int, now: datetime) -> Link | None:
         """Withdraw a link. None where no such link is in force."""
         with self._lock:
-            link = self._links.get(link_id)
-            if link is None or link.withdrawn_at is not None:
-                return None
-            self._links[link_id] = replace(link, withdrawn_at=now)
-            self._note(Owner(link.subject_id, link.home_organisation), now, self._links[link_id])
-            return self._complete(self._links[link_id])
+            link = self._end(link_id, now)
+            if link is not None:
+                self._post(link, now)
+            return link
 
     def find_links(self, identifier: Identifier | None = None, orcid: OrcidId | None = None, withdrawn: bool = False) -> Iterator[Link]:
         """Yield links in the order of link_id, as they were when the first was asked for."""
@@ -130,6 +127,52 @@ class MemoryLinkStore:
             owners = ((item, owner) for item, owner in self._owners.items() if item.kind is kind and owner.subject_id in linked)
             theirs = (item for item, owner in owners if owner.home_organisation == home_organisation)
             return tuple(self._spellings[item] or item.value for item in theirs)
+
+    def present_of(self, subject_id: int, environment: Environment) -> Present | None:
+        """Return the state that is to be delivered of a person; None for somebody who never had a link there."""
+        with self._lock:
+            theirs = [link for link in self._links.values() if (link.subject_id, link.environment) == (subject_id, environment)]
+        linked = next((Present(link.orcid, link.linked_at) for link in theirs if link.withdrawn_at is None), None)
+        withdrawn = [link.withdrawn_at for link in theirs if link.withdrawn_at is not None]
+        return linked or (Present(None, max(withdrawn)) if withdrawn else None)
+
+    def people_of(self, home_organisation: EntityId, environment: Environment) -> list[int]:
+        """Return who of a home organisation has a link, or had one, in their order."""
+        with self._lock:
+            theirs = (link for link in self._links.values() if link.home_organisation == home_organisation)
+            return sorted({link.subject_id for link in theirs if link.environment is environment})
+
+    def identifiers_of(self, subject_id: int) -> tuple[Identifier, ...]:
+        """Return the identifiers of a person, the newest first."""
+        with self._lock:
+            theirs = (item for item, owner in self._owners.items() if owner.subject_id == subject_id)
+            return tuple(replace(item, spelling=self._spellings[item]) for item in theirs)[::-1]
+
+    def _add(self, new: NewLink, now: datetime) -> Link:
+        with self._lock:
+            owner = find_owner_of_link(new, self._owners)
+            present = self._link_in_force(owner.subject_id, new.environment) if owner else None
+            check_orcid(new, present.orcid if present else None, self._holder(new, owner))
+            is_known = owner is not None
+            owner = owner or self._make_subject(new)
+            if self._identify(new.identifiers, owner) and is_known:
+                self._note(owner, new.linked_at)
+                self.posting.reopen(owner.home_organisation, owner.subject_id, now)
+            return self._complete(present or self._make_link(new, owner, now))
+
+    def _end(self, link_id: int, now: datetime) -> Link | None:
+        """Withdraw a link, of which the caller posts what it has come to."""
+        link = self._links.get(link_id)
+        if link is None or link.withdrawn_at is not None:
+            return None
+        self._links[link_id] = replace(link, withdrawn_at=now)
+        self._note(Owner(link.subject_id, link.home_organisation), now, self._links[link_id])
+        return self._complete(self._links[link_id])
+
+    def _post(self, changed: Link, now: datetime) -> None:
+        present = self.present_of(changed.subject_id, changed.environment)
+        if present is not None:
+            self.posting.post(changed.home_organisation, changed.subject_id, changed.environment, present, now)
 
     def _tell(self, change: _Change, environment: Environment) -> LinkChange | None:
         link = change.link or self._link_in_force(change.owner.subject_id, environment)
@@ -169,7 +212,7 @@ class MemoryLinkStore:
         self._subjects += 1
         return Owner(self._subjects, new.home_organisation)
 
-    def _make_link(self, new: NewLink, owner: Owner) -> Link:
+    def _make_link(self, new: NewLink, owner: Owner, now: datetime) -> Link:
         link = Link(
             link_id=len(self._links) + 1,
             subject_id=owner.subject_id,
@@ -183,6 +226,7 @@ class MemoryLinkStore:
         )
         self._links[link.link_id] = link
         self._note(owner, new.linked_at, link)
+        self._post(link, now)
         return link
 
     def _complete(self, link: Link) -> Link:
@@ -217,4 +261,5 @@ if TYPE_CHECKING:
     _keeps_links: type[LinkStore] = MemoryLinkStore
     _finds: type[BatchSubjectFinder] = MemoryLinkStore
     _tells_changes: type[ChangeFeed] = MemoryLinkStore
+    _posts: type[Postbox] = MemoryLinkStore
     _guards: type[ReplayGuard] = MemoryReplayGuard

@@ -11,6 +11,7 @@ from attribute_authority.domain.linking import Completion, Consent, DueRevocatio
 from attribute_authority.errors import AuthorityError, FormOver
 from attribute_authority.ports import AttemptCounter, LinkingStore, LinkStore, StateKeeper
 from attribute_authority.storage.memory import MemoryLinkStore
+from attribute_authority.storage.memory_posting import MemoryPosting
 from attribute_authority.storage.rules import Owner, check_lasting, check_replaced, find_owner
 
 
@@ -105,8 +106,8 @@ class _StoredGrant:
 class MemoryLinkingStore(MemoryLinkStore):
     """Keeps links with consents and grants in this process."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, posting: MemoryPosting | None = None) -> None:
+        super().__init__(posting)
         self._grants: dict[str, _StoredGrant] = {}
         self._consents: dict[int, Consent] = {}
 
@@ -120,6 +121,7 @@ class MemoryLinkingStore(MemoryLinkStore):
                 return None
             if self._identify(identifiers, owner):
                 self._note(owner, now)
+                self.posting.reopen(owner.home_organisation, owner.subject_id, now)
             return self._standing(owner.subject_id, environment)
 
     def check_completion(self, new: NewLink, replaces: int | None) -> None:
@@ -143,24 +145,16 @@ class MemoryLinkingStore(MemoryLinkStore):
             if grant is None or not grant.is_held(new.linked_at):
                 raise FormOver("the grant of this form is claimed, given up or over")
             before = dict(self._owners), dict(self._links), self._subjects, dict(self._grants)
-            noted = dict(self._spellings), list(self._changes)
+            noted = dict(self._spellings), list(self._changes), dict(self.posting.rows)
             try:
                 link = self._store_link(new, completion.replaces)
             except AuthorityError:
                 self._owners, self._links, self._subjects, self._grants = before
-                self._spellings, self._changes = noted
+                self._spellings, self._changes, self.posting.rows = noted
                 raise
             self._release(link.link_id, new.linked_at)
             self._grants[completion.grant_id] = replace(grant, link_id=link.link_id, revoke_at=None)
             self._consents[link.link_id] = completion.consent
-            return link
-
-    def withdraw_link(self, link_id: int, now: datetime) -> Link | None:
-        """Withdraw a link, and make its grants due for revocation. None where no such link is in force."""
-        with self._lock:
-            link = super().withdraw_link(link_id, now)
-            if link is not None:
-                self._release(link_id, now)
             return link
 
     def withdraw(self, link_id: int, now: datetime) -> Link | None:
@@ -208,8 +202,14 @@ class MemoryLinkingStore(MemoryLinkStore):
         if replaces is not None:
             present = self._link_in_force(owner.subject_id, new.environment) if owner else None
             check_replaced(new, present.link_id if present else None, replaces)
-            self.withdraw_link(replaces, new.linked_at)
-        return self.add_link(new)
+            self._end(replaces, new.linked_at)
+        return self._add(new, new.linked_at)
+
+    def _end(self, link_id: int, now: datetime) -> Link | None:
+        link = super()._end(link_id, now)
+        if link is not None:
+            self._release(link_id, now)
+        return link
 
     def _release(self, link_id: int, now: datetime) -> None:
         for name, grant in self._grants.items():

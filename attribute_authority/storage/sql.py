@@ -3,13 +3,14 @@
 A query is answered on kept connections (`kept`); everything else opens a connection for as long as it works.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, ColumnElement, text
 
+from attribute_authority.delivery_ports import Postbox
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
 from attribute_authority.domain.link import KnownSubject, Link, NewLink
 from attribute_authority.errors import Conflict, CouldNotAsk
@@ -32,6 +33,7 @@ from attribute_authority.storage.sql_clients import SqlClientStore
 from attribute_authority.storage.sql_outages import SqlOutageBoard
 from attribute_authority.storage.sql_pairwise import SqlPairwiseIndex
 from attribute_authority.storage.sql_parts import Connections
+from attribute_authority.storage.sql_posting import Posting
 from attribute_authority.storage.sql_reading import count, has_identifier, read_pages
 from attribute_authority.storage.sql_replay import SqlReplayGuard
 from attribute_authority.storage.sql_withdrawing import withdraw
@@ -50,7 +52,8 @@ class SqlStore(SqlAnsweringAttempts, SqlOutageBoard, SqlClientStore, SqlChangeFe
     otherwise every lookup is a round trip on a network and belongs on a pool of threads.
     """
 
-    def __init__(self, url: URL, patience: Patience) -> None:
+    def __init__(self, url: URL, patience: Patience, posting: Posting | None = None) -> None:
+        self._posting = posting or Posting()
         self.is_local = file_of(url) is not None
         self._working = make_working_engine(url, patience)
         answering = make_answering_engine(url, patience)
@@ -79,10 +82,14 @@ class SqlStore(SqlAnsweringAttempts, SqlOutageBoard, SqlClientStore, SqlChangeFe
         """Drop records whose `expires_at` lies before `now`; returns how many. Raises CouldNotAsk."""
         return self._replay.forget_expired(now)
 
+    def use_sinks(self, sinks: Mapping[EntityId, Sequence[str]]) -> None:
+        """Write deliveries to these sinks, by home organisation, from now on."""
+        self._posting.use_sinks(sinks)
+
     def add_link(self, new: NewLink) -> Link:
         """Store a link and every identifier of its subject. Raises Conflict and CouldNotAsk."""
         with asking(), self._working.connect() as connection:
-            outcome = store_batch(connection, [new])[0]
+            outcome = store_batch(connection, [new], self._posting)[0]
         if isinstance(outcome, Conflict):
             raise outcome
         return outcome
@@ -92,7 +99,7 @@ class SqlStore(SqlAnsweringAttempts, SqlOutageBoard, SqlClientStore, SqlChangeFe
         remaining = iter(news)
         with asking(), self._working.connect() as connection:
             while batch := list(islice(remaining, _BATCH)):
-                yield from store_batch(connection, batch)
+                yield from store_batch(connection, batch, self._posting)
 
     def check_links(self, news: Iterable[NewLink]) -> Iterator[Conflict | None]:
         """Yield what stands in the way of each link, or None, and store nothing; no writer is held back. Raises CouldNotAsk."""
@@ -111,7 +118,7 @@ class SqlStore(SqlAnsweringAttempts, SqlOutageBoard, SqlClientStore, SqlChangeFe
         From this instant on it is released to nobody. None where no such link is in force. Raises CouldNotAsk.
         """
         with asking(), self._working.connect() as connection:
-            return withdraw(connection, link_id, now)
+            return withdraw(connection, link_id, now, self._posting)
 
     def find_links(self, identifier: Identifier | None = None, orcid: OrcidId | None = None, withdrawn: bool = False) -> Iterator[Link]:
         """Yield links in the order of link_id, a page at a time. Raises CouldNotAsk."""
@@ -138,13 +145,14 @@ class SqlStore(SqlAnsweringAttempts, SqlOutageBoard, SqlClientStore, SqlChangeFe
         self._kept.close()
 
 
-def open_store(url: str, patience: Patience | None = None) -> SqlStore:
+def open_store(url: str, patience: Patience | None = None, posting: Posting | None = None) -> SqlStore:
     """Open the database of the configuration; the file or the database must be there (`upgrading.upgrade` makes the tables).
 
+    With `posting` a test gives the references and the clock of deliveries.
     Raises OperatorError for a URL of another kind, CouldNotAsk where nothing answers there.
     """
     address = parse_url(url)
-    store = SqlStore(address, patience or Patience())
+    store = SqlStore(address, patience or Patience(), posting)
     try:
         store.ping()
     except CouldNotAsk as failed:
@@ -165,3 +173,4 @@ if TYPE_CHECKING:
     _keeps_clients: type[ClientStore] = SqlStore
     _tells_changes: type[ChangeFeed] = SqlStore
     _indexes: type[PairwiseIndex] = SqlStore
+    _posts: type[Postbox] = SqlStore

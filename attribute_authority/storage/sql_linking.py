@@ -1,6 +1,6 @@
 """One linking on a database; the rules for links are those of `sql_writing`, whoever stores one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select
@@ -15,6 +15,7 @@ from attribute_authority.storage.rules import Difference, Owner, check_lasting, 
 from attribute_authority.storage.sql_identifying import add_identifiers, identified, look_up_owners, respell
 from attribute_authority.storage.sql_noting import note_identified
 from attribute_authority.storage.sql_pool import ConnectionPool
+from attribute_authority.storage.sql_posting import Posting
 from attribute_authority.storage.sql_reading import read_identifiers
 from attribute_authority.storage.sql_standing import read_standing
 from attribute_authority.storage.sql_withdrawing import end_link, withdraw
@@ -23,10 +24,15 @@ from attribute_authority.storage.tables import IN_FORCE, consent, link
 
 
 class SqlLinkingStore:
-    """Keeps links with consents and grants."""
+    """Keeps links with consents and grants, and writes deliveries."""
 
-    def __init__(self, pool: ConnectionPool) -> None:
+    def __init__(self, pool: ConnectionPool, posting: Posting) -> None:
         self._pool = pool
+        self._posting = posting
+
+    def use_sinks(self, sinks: Mapping[EntityId, Sequence[str]]) -> None:
+        """Write deliveries to these sinks, by home organisation, from now on."""
+        self._posting.use_sinks(sinks)
 
     def recognise(
         self, home_organisation: EntityId, identifiers: tuple[Identifier, ...], environment: Environment, now: datetime
@@ -41,7 +47,7 @@ class SqlLinkingStore:
                 return None
             if told.formers:
                 # Only now does anybody wait for anybody: nearly every sign-in brings nothing new.
-                _add_further(connection, home_organisation, identifiers, now)
+                self._add_further(connection, home_organisation, identifiers, now)
             return read_standing(connection, owner.subject_id, environment)
 
     def check_completion(self, new: NewLink, replaces: int | None) -> None:
@@ -63,7 +69,7 @@ class SqlLinkingStore:
         new = completion.new
         with self._pool.connection() as connection, telling_refusals(new.orcid.value), writing(connection):
             sql_grants.reserve(connection, completion)
-            stored = _store_link(connection, new, completion.replaces)
+            stored = self._store_link(connection, new, completion.replaces)
             # Only a link in force has a claimed grant, so that no earlier one is left in use.
             sql_grants.release_link(connection, stored.link_id, new.linked_at)
             sql_grants.claim(connection, completion.grant_id, stored.link_id)
@@ -73,7 +79,7 @@ class SqlLinkingStore:
     def withdraw(self, link_id: int, now: datetime) -> Link | None:
         """Withdraw a link, and make its grants due for revocation. None where no such link is in force. Raises CouldNotAsk."""
         with self._pool.connection() as connection:
-            return withdraw(connection, link_id, now)
+            return withdraw(connection, link_id, now, self._posting)
 
     def give_up_grant(self, grant_id: str, now: datetime) -> None:
         """Make a held grant due for revocation, unless a link has claimed it. Raises CouldNotAsk."""
@@ -94,6 +100,24 @@ class SqlLinkingStore:
         """Note that a revocation failed, to be tried again from `retry_at` on. Raises CouldNotAsk."""
         with self._pool.connection() as connection:
             sql_grants.note_failure(connection, grant_id, retry_at)
+
+    def _store_link(self, connection: Connection, new: NewLink, replaces: int | None) -> Link:
+        batch, place = _plan(connection, new, replaces)
+        if replaces is not None:
+            # First, because the database itself admits one link in force alone.
+            end_link(connection, replaces, new.linked_at)
+        return write(connection, batch, [place], self._posting, new.linked_at)[0]
+
+    def _add_further(self, connection: Connection, home_organisation: EntityId, identifiers: Collection[Identifier], now: datetime) -> None:
+        with writing(connection):
+            # Somebody may have stored them meanwhile, for this subject or for another.
+            owner, told = _name_subject(connection, home_organisation, identifiers)
+            if owner is not None:
+                add_identifiers(connection, [(owner.subject_id, item) for item in told.further])
+                respell(connection, [item for item, _ in told.respelled])
+                changes = identified(owner, told, now)
+                note_identified(connection, changes)
+                self._posting.reopen(connection, changes, now)
 
 
 def _name_subject(
@@ -121,14 +145,6 @@ def _plan(connection: Connection, new: NewLink, replaces: int | None) -> tuple[B
     return batch, outcome
 
 
-def _store_link(connection: Connection, new: NewLink, replaces: int | None) -> Link:
-    batch, place = _plan(connection, new, replaces)
-    if replaces is not None:
-        # First, because the database itself admits one link in force alone.
-        end_link(connection, replaces, new.linked_at)
-    return write(connection, batch, [place])[0]
-
-
 def _make_room(connection: Connection, new: NewLink, replaces: int, batch: Batch) -> None:
     place = batch.place_of(new)
     check_replaced(new, None if place is None else _number_in_force(connection, place), replaces)
@@ -145,13 +161,3 @@ def _number_in_force(connection: Connection, place: Place) -> int | None:
 def _store_consent(connection: Connection, link_id: int, given: Consent) -> None:
     columns = {"text_version": given.text_version, "language": given.language, "given_at": given.given_at}
     connection.execute(insert(consent).values(link_id=link_id, **columns))
-
-
-def _add_further(connection: Connection, home_organisation: EntityId, identifiers: Collection[Identifier], now: datetime) -> None:
-    with writing(connection):
-        # Somebody may have stored them meanwhile, for this subject or for another.
-        owner, told = _name_subject(connection, home_organisation, identifiers)
-        if owner is not None:
-            add_identifiers(connection, [(owner.subject_id, item) for item in told.further])
-            respell(connection, [item for item, _ in told.respelled])
-            note_identified(connection, identified(owner, told, now))

@@ -6,6 +6,7 @@ The transaction (`engine.writing`) keeps every other writer out, so what was loo
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +18,7 @@ from attribute_authority.storage.engine import is_refusal, writing
 from attribute_authority.storage.rules import Owner, check_orcid, compare_identifiers, find_owner_of_link
 from attribute_authority.storage.sql_identifying import add_identifiers, identified, look_up_owners, respell
 from attribute_authority.storage.sql_noting import Identified, note_identified, note_linked
+from attribute_authority.storage.sql_posting import Change, Posting
 from attribute_authority.storage.sql_reading import read_links
 from attribute_authority.storage.tables import IN_FORCE, link, subject
 
@@ -101,7 +103,7 @@ class Batch:
             self.spellings[item] = item.spelling
 
 
-def store_batch(connection: Connection, news: Sequence[NewLink]) -> list[Link | Conflict]:
+def store_batch(connection: Connection, news: Sequence[NewLink], posting: Posting) -> list[Link | Conflict]:
     """Store links in one transaction and return their outcomes, in their order.
 
     Raises SQLAlchemyError.
@@ -111,7 +113,8 @@ def store_batch(connection: Connection, news: Sequence[NewLink]) -> list[Link | 
             batch = Batch()
             look_up(connection, news, batch)
             outcomes = [batch.try_link(new) for new in news]
-            stored = iter(write(connection, batch, [outcome for outcome in outcomes if not isinstance(outcome, Conflict)]))
+            places = [outcome for outcome in outcomes if not isinstance(outcome, Conflict)]
+            stored = iter(write(connection, batch, places, posting, posting.clock()))
             return [outcome if isinstance(outcome, Conflict) else next(stored) for outcome in outcomes]
     except DBAPIError as error:
         if not is_refusal(error):
@@ -119,7 +122,7 @@ def store_batch(connection: Connection, news: Sequence[NewLink]) -> list[Link | 
         if len(news) == 1:
             return [_refused(news[0].orcid.value, error)]
     # One link that the database itself refuses, for its length or a constraint, may not take the others with it.
-    return [store_batch(connection, [new])[0] for new in news]
+    return [store_batch(connection, [new], posting)[0] for new in news]
 
 
 @contextmanager
@@ -152,13 +155,18 @@ def look_up(connection: Connection, news: Sequence[NewLink], batch: Batch) -> No
         batch.holders.setdefault(held, row.subject_id)
 
 
-def write(connection: Connection, batch: Batch, places: Sequence[Place]) -> list[Link]:
-    """Write what is new in a batch, and return the links that are in force at some places then. Raises SQLAlchemyError."""
+def write(connection: Connection, batch: Batch, places: Sequence[Place], posting: Posting, now: datetime) -> list[Link]:
+    """Write what is new in a batch, with its deliveries, and return the links that are in force at some places then.
+
+    Raises SQLAlchemyError.
+    """
     numbers = _write(connection, batch)
+    posting.reopen(connection, batch.identified, now)
     final = [(numbers.get(subject_id, subject_id), environment) for subject_id, environment in places]
     found = read_links(connection, (link.c.subject_id.in_({subject_id for subject_id, _ in final}), IN_FORCE))
     links = {(stored.subject_id, stored.environment): stored for stored in found}
     note_linked(connection, [links[numbers.get(n, n), new.environment].link_id for n, new in batch.links])
+    posting.post(connection, (Change(numbers.get(n, n), new.home_organisation, new.environment) for n, new in batch.links), now)
     return [links[place] for place in final]
 
 

@@ -6,6 +6,10 @@ claimed by a link (`revoke_at` NULL), due (`revoke_at` has come), revoked (`revo
 An index of computed identifiers is a row of `computed_index` with pages: being built (`building_until` set), complete (`through` set),
 or discarded (neither), which is no index any more and waits to be deleted.
 
+A delivery is pending, delivered, parked, superseded or cancelled (`state`). A pending one is attempted from `due_at` on; with a `lease` it
+is in the hands of whoever has that lease, and `due_at` is when the lease ends; one that was superseded meanwhile keeps both until its
+attempt is recorded. Of a person, a sink and an environment one at most is pending, and what is pending or parked is the newest.
+
 Qualifiers that an identifier does not have are stored as the empty text, because NULLs are all different to a UNIQUE constraint.
 Texts have no length limit here: the domain limits them, and a database that cuts or refuses would do so differently on each back end.
 """
@@ -14,6 +18,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -256,3 +261,58 @@ client = Table(
 UNREVOKED_CLIENT = client.c.revoked_at.is_(None)
 
 Index("uq_client_unrevoked", client.c.name, unique=True, sqlite_where=UNREVOKED_CLIENT, postgresql_where=UNREVOKED_CLIENT)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", ROW_NUMBER, Identity(always=False), primary_key=True),
+    Column("reference", Text, nullable=False),
+    Column("home_organisation", Text, nullable=False),
+    Column("sink", Text, nullable=False),
+    # No foreign keys, as in link_change: what was delivered stays true.
+    Column("subject_id", ROW_NUMBER, nullable=False),
+    Column("environment", Text, nullable=False),
+    # NULL where there is none any more.
+    Column("orcid", Text),
+    Column("changed_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    # From when on its age counts: later than created_at where somebody had it tried again.
+    Column("ages_from", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due_at", Instant),
+    Column("lease", Text),
+    # Which process has it; it may be known to be gone before the lease ends.
+    Column("holder", Text),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # Whether an attempt that has ended may have written the iD there; one that has not ended may have as well.
+    Column("reached", Boolean, nullable=False, server_default=text("false")),
+    # Whether the iD stood there before we ever tried to write it.
+    Column("found", Boolean, nullable=False, server_default=text("false")),
+    # An iD that an attempt may have left there which ended after its lease; the delivery was written for that reason.
+    Column("stray", Text),
+    # Whether it belongs to a replay: whatever we ever wrote there may stand there again.
+    Column("anew", Boolean, nullable=False, server_default=text("false")),
+    Column("ended_at", Instant),
+    Column("message", Text),
+    Column("told_at", Instant),
+    # The end of a lease: until then somebody else is telling of it.
+    Column("telling_until", Instant),
+    UniqueConstraint("reference"),
+    sqlite_autoincrement=True,
+)
+
+PENDING = delivery.c.state == text("'pending'")
+PARKED = delivery.c.state == text("'parked'")
+LEASED = delivery.c.lease.is_not(None)
+UNTOLD = and_(PARKED, delivery.c.told_at.is_(None))
+SINK = (delivery.c.home_organisation, delivery.c.sink, delivery.c.environment)
+DUE = (delivery.c.due_at, delivery.c.id)
+
+Index("uq_delivery_pending", delivery.c.subject_id, *SINK, unique=True, sqlite_where=PENDING, postgresql_where=PENDING)
+# With created_at, so that the index alone tells what was written by a certain time, and since when the oldest has waited.
+Index("ix_delivery_due", *SINK, *DUE, delivery.c.created_at, sqlite_where=PENDING, postgresql_where=PENDING)
+Index("ix_delivery_parked", *SINK, delivery.c.id, sqlite_where=PARKED, postgresql_where=PARKED)
+Index("ix_delivery_untold", delivery.c.home_organisation, delivery.c.ended_at, delivery.c.id, sqlite_where=UNTOLD, postgresql_where=UNTOLD)
+Index("ix_delivery_leased", delivery.c.holder, sqlite_where=LEASED, postgresql_where=LEASED)
+Index("ix_delivery_person", delivery.c.subject_id, *SINK, delivery.c.id)
+Index("ix_delivery_home_organisation", delivery.c.home_organisation, delivery.c.id)

@@ -18,7 +18,7 @@ from tests.bench.rounds import run_rounds
 def main() -> None:
     """Measure, print, save; targets that are not met are said and do not change the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the authority beside its peers.")
-    parser.add_argument("--quick", action="store_true", help="short rounds and rough figures, less than three minutes")
+    parser.add_argument("--quick", action="store_true", help="short rounds and rough figures, less than four minutes")
     parser.add_argument("--output", type=Path, default=Path("bench-results.json"), help="where every figure goes, as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:

@@ -11,9 +11,10 @@ from attribute_authority.configuration import read_configuration
 from tests.bench import servers
 from tests.bench.lookups import add_clients, client_names
 from tests.bench.machine import Cores
-from tests.bench.plan import CONNECTIONS
+from tests.bench.plan import CONNECTIONS, PEOPLE_UNDER_WAY, Plan
 from tests.bench.resolving import Bare, bare_sources
 from tests.bench.servers import Running, Server
+from tests.bench.sinks import SINKS, Sinks, running_sinks
 from tests.bench.sources import Foreign, running_sources
 from tests.peers.lab import Federation, make_federation
 
@@ -30,7 +31,8 @@ queries_per_day = 0
 class Field:
     """The servers; `limited` has the default limits, below which each of the `tokens` in turn stays, and `asking` has sources.
 
-    `floor_of_none`, `floor` and `floor_of_two` make so many signatures for each query.
+    `floor_of_none`, `floor` and `floor_of_two` make so many signatures for each query. `delivering` is the configuration of the part
+    that delivers to the `sinks`, which is started where it is measured.
     """
 
     federation: Federation
@@ -45,10 +47,12 @@ class Field:
     tokens: tuple[str, ...]
     foreign: tuple[Foreign, ...]
     bare: Bare
+    sinks: Sinks
+    delivering: Path
 
 
 @contextmanager
-def running_field(directory: Path, cores: Cores, say: Say) -> Iterator[Field]:
+def running_field(directory: Path, plan: Plan, cores: Cores, say: Say) -> Iterator[Field]:
     """Start everything below `directory`, and stop it: the authority on its core, the sources where the load comes from."""
     federation = make_federation(directory / "federation")
     say("making the database of a million people")
@@ -58,8 +62,9 @@ def running_field(directory: Path, cores: Cores, say: Say) -> Iterator[Field]:
         tokens = add_clients(store, names, federation.home.entity_id)
     os.sched_setaffinity(0, cores.load)
     with ExitStack() as running:
-        say("filling a directory and a table of stored identifiers")
+        say("filling directories and a table of stored identifiers")
         sources = running.enter_context(running_sources(federation, prepared))
+        sinks = running.enter_context(running_sinks(len(SINKS) * plan.deliveries, plan.answer_runs * PEOPLE_UNDER_WAY, cores.load))
         limited = servers.vary(prepared, "limited", sources.computed_lines)
         unlimited = servers.vary(prepared, "unlimited", _UNLIMITED + sources.computed_lines)
         asking = servers.vary(prepared, "asking", _UNLIMITED + sources.computed_lines + sources.further_lines)
@@ -79,6 +84,8 @@ def running_field(directory: Path, cores: Cores, say: Say) -> Iterator[Field]:
             tokens=tuple(tokens),
             foreign=sources.foreign,
             bare=bare,
+            sinks=sinks,
+            delivering=servers.vary(prepared, "delivering", sources.computed_lines + sinks.lines),
         )
 
 

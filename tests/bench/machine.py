@@ -41,6 +41,14 @@ def list_tree(root: int) -> list[int]:
     return tree
 
 
+def hold(root: int, cores: frozenset[int]) -> None:
+    """Have every thread of `root` and its living descendants run on these cores alone from now on."""
+    for process in list_tree(root):
+        for task in (_PROC / str(process) / "task").glob("*"):
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(task.name), cores)
+
+
 def cpu_seconds(root: int) -> float:
     """Return the processor time in seconds that `root`, its living descendants and those that they have waited for have used."""
     ticks = 0
@@ -67,6 +75,11 @@ def running_seconds(root: int) -> float:
 def largest_resident_mebibytes(root: int) -> float:
     """Return the resident memory of the largest process of the tree: a worker is never smaller than what watches over it."""
     return max(_resident_kibibytes(process) for process in list_tree(root)) / 1024
+
+
+def worker_resident_mebibytes(root: int) -> float:
+    """Return the resident memory of the largest descendant of `root`, which itself only watches over them, and may be larger."""
+    return max(map(_resident_kibibytes, list_tree(root)[1:]), default=0) / 1024
 
 
 def openssl_sign_rate(core: frozenset[int], seconds: int) -> float:

@@ -5,7 +5,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -74,32 +74,43 @@ def directory() -> Iterator[Slapd]:
 @contextmanager
 def shibpid(federation: Federation) -> Iterator[tuple[int, str]]:
     """Run a database with a stored identifier of everybody towards a service provider; yields its process and its URL."""
+    with postgresql() as (place, server):
+        url = server.make_database("template0")
+        _fill_shibpid(url, federation)
+        yield int((place / "cluster" / "postmaster.pid").read_text(encoding="utf-8").split()[0]), url
+
+
+@contextmanager
+def postgresql(kind: type[PostgresqlServer] = PostgresqlServer) -> Iterator[tuple[Path, PostgresqlServer]]:
+    """Run a database server of that kind; yields its directory too."""
     place = Path(tempfile.mkdtemp(prefix="attribute-authority-bench-"))
     try:
         if os.geteuid() == 0:
             person = pwd.getpwnam("postgres")
             os.chown(place, person.pw_uid, person.pw_gid)
-        server = PostgresqlServer(find_binaries(), place)
+        server = kind(find_binaries(), place)
         try:
             server.prepare()
-            url = server.make_database("template0")
-            _fill_shibpid(url, federation)
-            yield int((place / "cluster" / "postmaster.pid").read_text(encoding="utf-8").split()[0]), url
+            yield place, server
         finally:
             server.stop()
     finally:
         shutil.rmtree(place)
 
 
-def _fill_directory(slapd: Slapd) -> None:
-    configuration = slapd.directory / "slapd.conf"
-    with configuration.open("a", encoding="utf-8") as lines:
-        lines.write(_INDEX)
+def load_entries(slapd: Slapd, entries: Iterable[str]) -> None:
+    """Add entries, in LDIF, to a directory that is stopped."""
     people = slapd.directory / "people.ldif"
-    people.write_text("".join(map(_entry, range(1, DIRECTORY_PEOPLE + 1))), encoding="utf-8")
+    people.write_text("".join(entries), encoding="utf-8")
     owner = "openldap" if os.geteuid() == 0 else None
-    command: list[str | Path] = [require("slapadd", "slapd"), "-q", "-f", configuration, "-l", people]
+    command: list[str | Path] = [require("slapadd", "slapd"), "-q", "-f", slapd.directory / "slapd.conf", "-l", people]
     subprocess.run(command, check=True, capture_output=True, user=owner, group=owner, extra_groups=None if owner is None else ())
+
+
+def _fill_directory(slapd: Slapd) -> None:
+    with (slapd.directory / "slapd.conf").open("a", encoding="utf-8") as lines:
+        lines.write(_INDEX)
+    load_entries(slapd, map(_entry, range(1, DIRECTORY_PEOPLE + 1)))
 
 
 def _entry(number: int) -> str:

@@ -8,6 +8,15 @@ CONNECTIONS = 8
 SOURCE_CONNECTIONS = 4
 """The same where sources are asked: by default so many questions to one source may be under way in each worker."""
 
+DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+"""Where deliveries are claimed, and how that is written."""
+
+CLAIMED = 32
+"""How many deliveries are claimed at a time: so many a worker takes by default that has nothing to do."""
+
+PEOPLE_UNDER_WAY = 5_000
+"""About how many people something is delivered while it is measured whether that slows down answers: to two sinks, ten thousand in all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -16,6 +25,9 @@ class Plan:
     `lookups` are single ones, `batches` those of the lookup door, `foreign` the queries about identifiers that a source resolves,
     `finds` the bare lookups in the index of computed identifiers. `private` counts, once for all rounds, the queries about unknown,
     unlinked and withheld people each.
+
+    `deliveries` are those to each sink. `answers` are the queries, in each of `answer_rounds`, with deliveries under way and without.
+    `parked` counts deliveries that lie beside those that are claimed, and `delivered` those that were made; `claims` is how many batches.
     """
 
     rounds: int
@@ -30,6 +42,17 @@ class Plan:
     finds: int
     private: int
     openssl_seconds: int
+    deliveries: int
+    answers: int
+    answer_rounds: int
+    parked: int
+    delivered: int
+    claims: int
+
+    @property
+    def answer_runs(self) -> int:
+        """How often deliveries are put under way: on cores of their own and on both, and once before it counts."""
+        return 2 * self.answer_rounds + 1
 
 
 FULL = Plan(
@@ -45,6 +68,12 @@ FULL = Plan(
     finds=2000,
     private=2000,
     openssl_seconds=2,
+    deliveries=10_000,
+    answers=500,
+    answer_rounds=9,
+    parked=1_000_000,
+    delivered=1_000_000,
+    claims=500,
 )
 QUICK = Plan(
     rounds=3,
@@ -59,6 +88,12 @@ QUICK = Plan(
     finds=1000,
     private=700,
     openssl_seconds=1,
+    deliveries=1000,
+    answers=300,
+    answer_rounds=3,
+    parked=1_000_000,
+    delivered=0,
+    claims=150,
 )
 WARM_UP = Plan(
     rounds=1,
@@ -73,4 +108,10 @@ WARM_UP = Plan(
     finds=100,
     private=50,
     openssl_seconds=1,
+    deliveries=0,
+    answers=0,
+    answer_rounds=0,
+    parked=0,
+    delivered=0,
+    claims=0,
 )

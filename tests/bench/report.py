@@ -12,6 +12,7 @@ from tests.bench.machine import describe_processor
 from tests.bench.measuring import Samples
 from tests.bench.plan import CONNECTIONS, SOURCE_CONNECTIONS
 from tests.bench.privacy import KINDS
+from tests.bench.report_deliveries import write_deliveries
 from tests.bench.targets import Target, judge, ratio
 
 _ROWS = (
@@ -42,6 +43,10 @@ _UNITS = {
     "index.find": "ms",
     "privacy": "ms, medians over all queries of a kind",
     "difference": "%",
+    "deliver": "ms of CPU per delivery, of the worker and of the system behind the sink; MiB of the worker",
+    "delivered": "per second",
+    "answers": "ms, medians unless said otherwise",
+    "claims": "ms",
 }
 
 
@@ -50,7 +55,7 @@ def write_table(samples: Samples) -> str:
     load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
     lines = [f"{describe_processor()}; medians of {len(samples['openssl.rate'])} rounds; load average {load}", ""]
     lines += _write_queries(samples)
-    for part in (_write_lookups, _write_sources, _write_privacy):
+    for part in (_write_lookups, _write_sources, _write_privacy, write_deliveries):
         lines += ["", *part(samples)]
     return "\n".join([*lines, "", *map(_write_target, judge(samples))])
 

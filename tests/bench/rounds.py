@@ -6,8 +6,11 @@ from pathlib import Path
 from random import Random
 
 from tests.bench import lookups, privacy, queries
+from tests.bench.claims import time_claims
+from tests.bench.deliveries import time_deliveries
 from tests.bench.field import Field, Say, running_field
 from tests.bench.machine import Cores, openssl_sign_rate, running_seconds
+from tests.bench.meanwhile import time_answers
 from tests.bench.measuring import Figures, Samples, measure, measure_new
 from tests.bench.plan import SOURCE_CONNECTIONS, WARM_UP, Plan
 from tests.bench.queries import Query, Sign, make_signer
@@ -18,7 +21,7 @@ def run_rounds(directory: Path, plan: Plan, cores: Cores, say: Say) -> Samples:
     """Start every server below `directory`, measure them round by round, and stop them."""
     samples: Samples = {}
     random = Random(2048)
-    with running_field(directory, cores, say) as field:
+    with running_field(directory, plan, cores, say) as field:
         one_round = _Round(field, make_signer(field.federation.released), random, plan, cores)
         replace(one_round, plan=WARM_UP).run()
         for number in range(plan.rounds):
@@ -26,8 +29,14 @@ def run_rounds(directory: Path, plan: Plan, cores: Cores, say: Say) -> Samples:
             for name, value in one_round.run().items():
                 samples.setdefault(name, []).append(value)
         say("whether time tells what answers do not")
-        samples |= {name: [value] for name, value in one_round.time_privacy().items()}
-    return samples
+        figures = one_round.time_privacy()
+        say("deliveries")
+        figures |= one_round.time_deliveries(directory / "delivering")
+        say("answers with deliveries under way")
+        samples |= time_answers(field, one_round.sign, random, plan, cores)
+    say("claims of deliveries among a million")
+    figures |= time_claims(directory, plan, cores)
+    return samples | {name: [value] for name, value in figures.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,10 @@ class _Round:
         field, count = self.field, self.plan.private
         timed = privacy.time_queries(field.one_worker, self.sign, self.random, count)
         return timed | privacy.time_lookups(field.one_worker, field.tokens[0], self.random, count)
+
+    def time_deliveries(self, directory: Path) -> Figures:
+        os.sched_setaffinity(0, self.cores.load)
+        return time_deliveries(directory, self.field.federation, self.field.sinks, self.plan.deliveries, self.cores)
 
     def _anybody(self, count: int) -> list[Query]:
         return self.sign(queries.anybody(self.random, count))

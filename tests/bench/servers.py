@@ -30,10 +30,11 @@ home_organisations = ["{home_organisation}"]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: the root of its process tree, and where it takes queries."""
+    """A running server: the root of its process tree, where it takes queries, and the file with its log."""
 
     process: int
     url: str
+    log: Path
 
 
 Running = AbstractContextManager[Server]
@@ -80,6 +81,21 @@ def authority(configuration: Path, workers: int, cores: frozenset[int]) -> Itera
 
 
 @contextmanager
+def deliverer(configuration: Path, cores: frozenset[int]) -> Iterator[Server]:
+    """Run the part of the authority that delivers; it answers nobody."""
+    command = [_authority_command(), "--config", str(configuration), "serve", "--only", "deliveries"]
+    with _running(command, cores, "") as server:
+        yield server
+
+
+@contextmanager
+def receiver(cores: frozenset[int]) -> Iterator[Server]:
+    """Run the web service that takes whatever it is sent."""
+    with _running(_module("tests.bench.receiver"), cores, "") as server:
+        yield server
+
+
+@contextmanager
 def stock(directory: Path, federation: Federation, database: Path, cores: frozenset[int]) -> Iterator[Server]:
     """Run pysaml2's attribute authority, without the system's trusted certificates: to load them would treble its cost."""
     nobody = directory / "trusted"
@@ -115,7 +131,8 @@ def _running(command: Sequence[str], cores: frozenset[int], path: str, environme
     with tempfile.NamedTemporaryFile("ab") as log:
         process = subprocess.Popen(held, stderr=log, env={**os.environ, **(environment or {})})
         try:
-            yield Server(process.pid, _wait_for_url(process, Path(log.name)).rstrip("/") + (path or "/"))
+            url = _wait_for_url(process, Path(log.name)).rstrip("/") + (path or "/")
+            yield Server(process.pid, url, Path(log.name))
         finally:
             process.terminate()
             process.wait()
@@ -135,7 +152,6 @@ def _wait_for_url(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def _url_of(line: str) -> str | None:
+    # What takes queries comes before what is for operators.
     said = json.loads(line)
-    if said.get("event") == "listening" and said.get("door") == "back_channel":
-        return str(said["url"])
-    return None
+    return str(said["url"]) if said.get("event") == "listening" else None

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.bench.measuring import Samples
-from tests.bench.plan import CONNECTIONS
+from tests.bench.plan import CLAIMED, CONNECTIONS, DATABASES
+from tests.bench.sinks import SINKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def ratio(samples: Samples, over: str, under: str) -> float:
 
 def judge(samples: Samples) -> list[Target]:
     """Compare with the targets."""
-    return [*_of_queries(samples), *_of_lookups(samples), *_of_sources(samples), *_of_privacy(samples)]
+    return [*_of_queries(samples), *_of_lookups(samples), *_of_sources(samples), *_of_privacy(samples), *_of_deliveries(samples)]
 
 
 def _of_queries(samples: Samples) -> list[Target]:
@@ -69,4 +70,20 @@ def _of_privacy(samples: Samples) -> list[Target]:
     return [
         Target(f"% between median times of unknown, unlinked and withheld, {what}", median(samples[f"privacy.{name}.difference"]), 5)
         for name, what in (("query", "signed queries"), ("lookup", "JSON lookups"))
+    ]
+
+
+def _of_deliveries(samples: Samples) -> list[Target]:
+    growth = max(median(samples[f"deliver.{name}.growth"]) for name in SINKS)
+    slower = 100 * (ratio(samples, "answers.meanwhile.inside", "answers.alone.inside") - 1)
+    return [
+        Target("deliveries/s to slapd, 1 worker", median(samples["deliver.ldap.rate"]), 300, at_least=True),
+        Target("MiB by which the worker grows in the second half of its deliveries", growth, 1),
+        Target("% slower answers, in the authority's own time, while deliveries are under way", slower, 10),
+        *(
+            Target(
+                f"ms to claim the next {CLAIMED} deliveries beside a million parked, {label}", median(samples[f"claims.{name}.claim"]), 5
+            )
+            for name, label in DATABASES.items()
+        ),
     ]

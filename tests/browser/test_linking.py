@@ -62,7 +62,7 @@ def test_researcher_returns(walker: Walker, walkers: Walkers) -> None:
 
     expect(later.shows(walker.newcomer.orcid)).to_be_visible()
     expect(later.page.locator("dl time")).not_to_have_count(0)
-    expect(later.page.locator("dl")).to_contain_text("You connected it here, and ORCID confirmed it")
+    expect(later.page.locator("dl").first).to_contain_text("You connected it here, and ORCID confirmed it")
     expect(later.page.locator("main")).to_contain_text("Example Data Archive")
 
 
@@ -110,7 +110,7 @@ def test_unlinked_id_is_released_to_nobody(walker: Walker, stage: Stage) -> None
     walker.sign_in_at_service()
     walker.sees_at_service(None)
     walker.open()
-    walker.reload_while(lambda: walker.page.locator(".progress.done").count() == 0)
+    walker.reload_while(lambda: walker.page.locator("[aria-labelledby=unlinked] .progress.done").count() == 0)
 
     assert 0 == permissions(stage, walker.newcomer.orcid)
 
@@ -121,10 +121,10 @@ def test_page_tells_that_orcid_is_away_while_it_is(walker: Walker, stage: Stage,
     faults.trouble("/oauth/revoke", Trouble.UNAVAILABLE, times=100)
     walker.unlink()
     walker.sees(NOT_LINKED)
-    walker.reload_while(lambda: walker.page.locator(".progress.waiting").count() == 0)
+    walker.reload_while(lambda: walker.page.locator("[aria-labelledby=unlinked] .progress.waiting").count() == 0)
     walker.visitor.show("waiting")
 
-    expect(walker.page.locator(".progress")).to_contain_text("not withdrawn yet")
+    expect(walker.page.locator("[aria-labelledby=unlinked] .progress")).to_contain_text("not withdrawn yet")
     assert 1 == permissions(stage, walker.newcomer.orcid)
 
 

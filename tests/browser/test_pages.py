@@ -51,11 +51,21 @@ def test_whole_way_without_scripts(walkers: Walkers) -> None:
     walker.sees_at_service(None)
 
 
-def test_companion_page_has_no_scripts(walker: Walker) -> None:
-    """No page of the companion brings any script."""
-    walker.link()
-
+def test_companion_page_brings_one_script_at_most(walker: Walker) -> None:
+    """No page of the companion has any script but the one that follows deliveries, which is ours and in no page's text."""
+    walker.sign_in()
+    walker.sees(NOT_LINKED)
     assert 0 == walker.page.locator("script").count()
+    walker.set_out()
+    walker.authorize()
+    walker.sees(NEW)
+    assert 0 == walker.page.locator("script").count()
+    walker.agree()
+    walker.sees(LINKED)
+    scripts = walker.page.locator("script").all()
+
+    assert len(scripts) <= 1
+    assert all((script.get_attribute("src") or "").startswith("/static/") and not script.text_content() for script in scripts)
 
 
 def test_whole_way_by_keyboard(walker: Walker) -> None:

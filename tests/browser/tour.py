@@ -94,7 +94,7 @@ def _farewell(walker: Walker) -> Iterator[str]:
     walker.confirm_unlink()
     walker.sees(NOT_LINKED)
     yield "home, just unlinked"
-    walker.reload_while(lambda: walker.page.locator(".progress.waiting").count() == 0)
+    walker.reload_while(lambda: walker.page.locator("[aria-labelledby=unlinked] .progress.waiting").count() == 0)
     yield "home, unlinked while ORCID is away"
     walker.page.locator('form[action="/logout"] button').click()
     walker.sees(SIGNED_OUT)

@@ -14,11 +14,10 @@ from tests.conformance.concurrency_conformance import row_counts
 from tests.conformance.conftest import Opening, OpeningCompanion
 from tests.conformance.samples import HOME, NOW, PRODUCTION, SERVICE, TEPPO, completion, held_grant, new_link, persistent
 from tests.conformance.states_conformance import SOON
-from tests.conformance.test_postgresql import connect
+from tests.conformance.test_postgresql import WRITERS, connect
 from tests.conformance.together import at_once
 from tests.peers.postgresql import PostgresqlServer
 
-WRITERS = "SELECT pg_advisory_xact_lock(1869767529)"
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'attribute-authority'"
 
 

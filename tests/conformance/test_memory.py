@@ -4,9 +4,14 @@ import pytest
 
 from attribute_authority.storage.memory import MemoryLinkStore, MemoryReplayGuard
 from attribute_authority.storage.memory_companion import MemoryAttemptCounter, MemoryLinkingStore, MemoryStateKeeper
+from attribute_authority.storage.memory_deliveries import MemoryDeliveryStore
+from attribute_authority.storage.memory_posting import MemoryPosting
 from attribute_authority.storage.memory_sources import MemoryClientStore, MemoryOutageBoard, MemoryPairwiseIndex
 from tests.conformance.batch_conformance import BatchSubjectFinderConformance
 from tests.conformance.changes_conformance import ChangeFeedConformance, SpellingConformance
+from tests.conformance.deliveries_conformance import DeliveriesConformance
+from tests.conformance.delivery_posting_conformance import LinkingPostingConformance
+from tests.conformance.delivery_samples import SetClock
 from tests.conformance.linking_conformance import LinkingStoreConformance
 from tests.conformance.outages_conformance import ClientStoreConformance, OutageBoardConformance
 from tests.conformance.pairwise_conformance import PairwiseConformance
@@ -40,6 +45,25 @@ class TestMemoryLinkStore(
     def index(self, links: MemoryLinkStore) -> MemoryPairwiseIndex:
         """No index yet."""
         return MemoryPairwiseIndex(links)
+
+
+class TestMemoryDeliveries(DeliveriesConformance, LinkingPostingConformance):
+    """Deliveries in memory."""
+
+    @pytest.fixture
+    def linking(self, clock: SetClock) -> MemoryLinkingStore:
+        """An empty store."""
+        return MemoryLinkingStore(MemoryPosting(clock=clock))
+
+    @pytest.fixture
+    def links(self, linking: MemoryLinkingStore) -> MemoryLinkingStore:
+        """The same store, as the operator sees it."""
+        return linking
+
+    @pytest.fixture
+    def books(self, linking: MemoryLinkingStore) -> MemoryDeliveryStore:
+        """The books of the same store."""
+        return MemoryDeliveryStore(linking)
 
 
 class TestMemoryOutageBoard(OutageBoardConformance):

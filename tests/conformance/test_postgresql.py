@@ -7,16 +7,23 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from attribute_authority.domain.delivery import DeliveryState, Outcome
 from attribute_authority.errors import Conflict, CouldNotAsk
+from attribute_authority.storage.deliveries import SqlDeliveryStore, open_delivery_store
 from attribute_authority.storage.engine import Patience
 from attribute_authority.storage.sql import SqlStore, open_store
-from tests.conformance.conftest import Opening
+from attribute_authority.storage.sql_posting import Posting
+from tests.conformance.conftest import Opening, OpeningDeliveries
 from tests.conformance.database_conformance import DatabaseConformance
+from tests.conformance.deliveries_conformance import DatabaseDeliveriesConformance
+from tests.conformance.delivery_samples import EVERYTHING, LDAP, LEASE, SINKS, SetClock, claim, link_teppo
 from tests.conformance.outages_conformance import OUTAGE, TOKEN, new_client
 from tests.conformance.pairwise_conformance import NAME, digest_of
 from tests.conformance.replay_conformance import LATER
-from tests.conformance.samples import HOME, NOW, PRODUCTION, SERVICE, TEPPO, new_link, people, persistent, stored
+from tests.conformance.samples import HOME, NOW, PRODUCTION, SERVICE, TEPPO, eppn, new_link, people, persistent, stored
 from tests.peers.postgresql import PostgresqlServer
+
+WRITERS = "SELECT pg_advisory_xact_lock(1869767529)"
 
 
 @pytest.fixture
@@ -45,6 +52,74 @@ class TestPostgresql(DatabaseConformance):
 
         assert [False, False, True, False] == [isinstance(outcome, Conflict) for outcome in outcomes]
         assert store.count_links() == 3
+
+
+class TestPostgresqlDeliveries(DatabaseDeliveriesConformance):
+    """Deliveries in PostgreSQL."""
+
+    def test_claiming_waits_for_nobody(self, links: SqlStore, books: SqlDeliveryStore, url: str) -> None:
+        """While a writer of links has a person's deliveries, a worker gets those of all others."""
+        links.use_sinks(SINKS)
+        list(links.add_links(people(2)))
+        with connect(url) as administrator, administrator.transaction():
+            administrator.execute(WRITERS)
+            administrator.execute("SELECT id FROM delivery WHERE id = 1 FOR UPDATE")
+            meanwhile = claim(books)
+        after = claim(books)
+
+        assert ([eppn("person1")], [eppn("person0")]) == tuple([due.delivery.identifiers[0] for due in dues] for dues in (meanwhile, after))
+
+
+class TestDeliveriesOutage:
+    """The server goes away and comes back while there is something to deliver."""
+
+    @pytest.fixture
+    def stopped(
+        self, postgresql: PostgresqlServer, url: str, opening: Opening, opening_deliveries: OpeningDeliveries
+    ) -> Iterator[SqlDeliveryStore]:
+        """Books that were used before, and whose server was then stopped."""
+        link_teppo(opening(url, posting=Posting(clock=SetClock())))
+        books = opening_deliveries(url)
+        books.read_backlogs(PRODUCTION)
+        postgresql.stop()
+        try:
+            yield books
+        finally:
+            if not postgresql.is_running:
+                postgresql.start()
+
+    def test_everything_says_that_it_could_not_ask(self, stopped: SqlDeliveryStore) -> None:
+        """No call takes an outage for "nothing due"."""
+        for call in (
+            lambda: claim(stopped),
+            lambda: stopped.release_leases("node-1", NOW),
+            lambda: stopped.record_outcomes([Outcome("reference", "lease", DeliveryState.DELIVERED)], NOW),
+            lambda: stopped.read_backlogs(PRODUCTION),
+            lambda: next(stopped.list_deliveries(EVERYTHING)),
+            lambda: stopped.retry_deliveries(EVERYTHING, NOW),
+            lambda: stopped.cancel_deliveries(EVERYTHING, NOW),
+            lambda: stopped.replay_deliveries(LDAP, PRODUCTION, 0, 10, NOW),
+            lambda: stopped.count_replay(HOME, PRODUCTION),
+            lambda: next(stopped.preview_deliveries(EVERYTHING)),
+            lambda: next(stopped.preview_replay(LDAP, PRODUCTION)),
+            lambda: stopped.read_deliveries(1, PRODUCTION, [LDAP]),
+            lambda: stopped.claim_untold(HOME, NOW, LEASE, 10, LEASE),
+            lambda: stopped.record_told(["reference"], NOW),
+            stopped.ping,
+        ):
+            with pytest.raises(CouldNotAsk, match="could not be asked"):
+                call()
+
+    def test_books_cannot_be_opened(self, stopped: SqlDeliveryStore, url: str) -> None:
+        """Where no server listens, opening says which server, without the name of a password."""
+        with pytest.raises(CouldNotAsk, match=r"postgresql\+psycopg://name:\*\*\*@127\.0\.0\.1"):
+            open_delivery_store(url.replace("postgres@", "name:hunter2@"))
+
+    def test_restart_is_not_noticed(self, stopped: SqlDeliveryStore, postgresql: PostgresqlServer) -> None:
+        """What was written before is delivered after, without a failed call."""
+        postgresql.start()
+
+        assert 1 == len(claim(stopped))
 
 
 class TestOutage:

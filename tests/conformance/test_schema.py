@@ -18,16 +18,18 @@ from sqlalchemy import Connection, insert, text
 
 from attribute_authority.domain.link import KnownSubject
 from attribute_authority.errors import CouldNotAsk, OperatorError
+from attribute_authority.storage.deliveries import open_delivery_store
 from attribute_authority.storage.engine import Patience, make_working_engine, parse_url
 from attribute_authority.storage.schema import MIGRATIONS, migration_names, pending
 from attribute_authority.storage.sql import open_store
 from attribute_authority.storage.tables import identifier, link, metadata, subject
 from attribute_authority.storage.upgrading import upgrade
+from tests.conformance.delivery_samples import EVERYTHING, LDAP
 from tests.conformance.pairwise_conformance import NAME, digest_of, sources
 from tests.conformance.samples import CARBERRY, HOME, MAIJA, NOW, OTHER_ORCID, PRODUCTION, TEPPO, eppn, new_link
 from tests.peers.postgresql import PostgresqlServer
 
-ALL = ("0001_subjects_links_replay", "0002_companion", "0003_sources")
+ALL = ("0001_subjects_links_replay", "0002_companion", "0003_sources", "0004_deliveries")
 SQLITE_SCHEMA = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND name NOT LIKE 'sqlite%' ORDER BY name"
 POSTGRESQL_SCHEMA = """
     SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
@@ -196,6 +198,17 @@ class TestFilledDatabase:
             followed = store.follow(NAME, digest_of)
 
             assert (2, 1, ()) == (indexed, followed, sources(store, MAIJA.value))
+
+    def test_people_of_before_can_be_delivered(self, filled: str) -> None:
+        """Nothing is delivered because of an upgrade; a replay delivers what is in force."""
+        upgrade(filled)
+        with closing(open_delivery_store(filled)) as books:
+            before = books.read_backlogs(PRODUCTION)
+            books.replay_deliveries(LDAP, PRODUCTION, 0, 10, NOW)
+            written = [(record.identifiers, record.orcid) for record in books.list_deliveries(EVERYTHING)]
+
+        assert () == before
+        assert [((TEPPO,), OTHER_ORCID), ((MAIJA,), CARBERRY)] == written
 
 
 class TestAddress:

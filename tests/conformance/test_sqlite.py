@@ -11,10 +11,12 @@ from attribute_authority.errors import CouldNotAsk
 from attribute_authority.storage.engine import Patience
 from attribute_authority.storage.sql import SqlStore, open_store
 from attribute_authority.storage.upgrading import upgrade
-from tests.conformance.conftest import Opening
+from tests.conformance.conftest import Opening, OpeningDeliveries
 from tests.conformance.database_conformance import DatabaseConformance
+from tests.conformance.deliveries_conformance import DatabaseDeliveriesConformance
+from tests.conformance.delivery_samples import LEASE, claim, link_teppo
 from tests.conformance.replay_conformance import LATER
-from tests.conformance.samples import PRODUCTION, SERVICE, TEPPO, new_link
+from tests.conformance.samples import NOW, PRODUCTION, SERVICE, TEPPO, new_link
 
 
 def url_of(file: Path) -> str:
@@ -45,6 +47,24 @@ class TestSqlite(DatabaseConformance):
     def test_is_local(self, store: SqlStore) -> None:
         """A lookup may run where it is called."""
         assert store.is_local
+
+
+class TestSqliteDeliveries(DatabaseDeliveriesConformance):
+    """Deliveries in an SQLite file."""
+
+    def test_looking_for_work_waits_for_nobody(self, links: SqlStore, opening_deliveries: OpeningDeliveries, file: Path, url: str) -> None:
+        """While another program writes, a worker sees that nothing is due; what is due it cannot have yet."""
+        books = opening_deliveries(url, IMPATIENT)
+        link_teppo(links)
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            idle = claim(books, NOW - LEASE)
+            with pytest.raises(CouldNotAsk, match="locked"):
+                claim(books)
+            other.execute("ROLLBACK")
+
+        assert () == idle
+        assert 1 == len(claim(books))
 
 
 class TestFile:

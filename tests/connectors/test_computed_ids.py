@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from attribute_authority.domain.identifiers import EntityId, IdentifierKind, parse_identifier
 from attribute_authority.domain.source import Finding, PairwiseIndexName
 from attribute_authority.errors import CouldNotAsk, OperatorError
-from connectors import find_kind
+from connectors import find_source_kind
 from connectors._pairwise import Algorithm, Encoding, PairwiseHash, decode, encode
 from connectors.conformance import CHECKS, Check, Specimen
 from connectors.shibboleth_ids import COMPUTED_ID, ComputedIds, ComputedIdSettings
@@ -311,7 +311,7 @@ def test_computed_ids_do_what_every_source_must(source: _Source, kind: Identifie
 
 def test_the_kind_is_in_the_catalogue() -> None:
     """A configuration finds it by its name."""
-    assert find_kind("computed-id") is COMPUTED_ID
+    assert find_source_kind("computed-id") is COMPUTED_ID
 
 
 def test_an_affiliation_is_a_recipient_like_any_other(source: _Source) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from attribute_authority.domain.identifiers import EntityId, Identifier, IdentifierKind, parse_identifier
 from attribute_authority.errors import OperatorError
 from attribute_authority.keys import make_key
-from connectors import find_kind
+from connectors import find_source_kind
 from connectors._ldap_filter import OwnPeople, parse_template
 from connectors.ldap import LDAP, LdapSettings
 from tests.factories.directories import HOME_ORGANISATION, open_source, table
@@ -36,7 +36,7 @@ def faults(**keys: object) -> str:
 
 def test_the_kind_is_in_the_catalogue() -> None:
     """A configuration finds the directory by its name."""
-    assert find_kind("ldap") is LDAP
+    assert find_source_kind("ldap") is LDAP
 
 
 def test_the_defaults_are_careful() -> None:

@@ -10,7 +10,7 @@ import pytest
 from attribute_authority.domain.identifiers import Identifier, IdentifierKind, parse_identifier
 from attribute_authority.domain.source import Finding
 from attribute_authority.errors import CouldNotAsk, OperatorError, SourceUnavailable
-from connectors import find_kind
+from connectors import find_source_kind
 from connectors.conformance import CHECKS, Check, Specimen
 from connectors.stored_ids import STORED_ID, StoredIds, StoredIdSettings
 from tests.connectors.conftest import SHIBPID, IdDatabase
@@ -249,7 +249,7 @@ def test_names_that_are_not_there_are_the_operators_business(ids: IdDatabase, fa
 
 def test_the_kind_is_in_the_catalogue() -> None:
     """A configuration finds it by its name."""
-    assert find_kind("stored-id") is STORED_ID
+    assert find_source_kind("stored-id") is STORED_ID
 
 
 def test_a_file_is_asked_read_only(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -17,9 +17,10 @@ from lxml import etree, html
 from werkzeug.test import Client, TestResponse
 
 from attribute_authority.core.linking import Linking
+from attribute_authority.domain.delivery import DeliveryRecord, SinkName
 from attribute_authority.domain.entity import Entity, Role
-from attribute_authority.domain.identifiers import EntityId, Environment, OrcidId
-from attribute_authority.domain.linking import AuthorizationRequest, Grant
+from attribute_authority.domain.identifiers import EntityId, Environment, OrcidId, parse_identifier_text
+from attribute_authority.domain.linking import AuthorizationRequest, Grant, Standing
 from attribute_authority.domain.release import ReleaseRule
 from attribute_authority.events import EventLog, Pseudonyms
 from attribute_authority.ports import AttemptCounter, EntityDirectory, LinkingStore, Registry, ReplayGuard, StateKeeper
@@ -34,6 +35,7 @@ from attribute_authority.web.companion.app import Companion, make_companion
 from attribute_authority.web.companion.confirming import Confirming
 from attribute_authority.web.companion.connecting import Connecting, PendingAuthorization, PendingCode, PendingProposal
 from attribute_authority.web.companion.cookies import Cookies
+from attribute_authority.web.companion.deliveries import Delivering, Destination
 from attribute_authority.web.companion.pages import Pages
 from attribute_authority.web.companion.sealed_states import SealedStates
 from attribute_authority.web.companion.sessions import Session, Sessions
@@ -87,6 +89,20 @@ class ScriptedRegistry:
         self.revoked.append(response)
 
 
+@dataclass
+class Books:
+    """The books of deliveries as a test writes them; whoever asks for another person, environment or sink finds nothing."""
+
+    records: list[DeliveryRecord] = field(default_factory=list)
+    asked: int = 0
+
+    def read_deliveries(self, subject_id: int, environment: Environment, sinks: Collection[SinkName]) -> tuple[DeliveryRecord, ...]:
+        """Return what was written about a person."""
+        self.asked += 1
+        wanted = (record for record in self.records if (record.subject_id, record.environment) == (subject_id, environment))
+        return tuple(sorted((record for record in wanted if record.sink in sinks), key=lambda record: record.sink))
+
+
 @dataclass(frozen=True)
 class Ports:
     """What the application keeps things in and asks; a test may give others than those in memory."""
@@ -110,6 +126,8 @@ class Site:
     rules: tuple[ReleaseRule, ...] = (ReleaseRule(requesters=frozenset({SERVICE})),)
     registry: ScriptedRegistry = field(default_factory=ScriptedRegistry)
     store: MemoryLinkingStore = field(default_factory=MemoryLinkingStore)
+    destinations: Mapping[EntityId, Destination] = field(default_factory=dict)
+    books: Books = field(default_factory=Books)
     ports: "Ports | None" = None
     known: EntityDirectory | None = None
     run: str = ""
@@ -126,9 +144,21 @@ class Site:
         """Return a fresh browser."""
         return Browser(self, Client(self.application, use_cookies=True), language, address)
 
+    def move_to(self, base_url: str) -> None:
+        """Be found at another address, before anybody has come."""
+        self.base_url = base_url
+        self.application = self._make()
+
     def events(self) -> str:
         """Return what was logged."""
         return self.log.getvalue()
+
+    def standing(self) -> Standing:
+        """Return how the usual person stands, who must be known."""
+        identifiers = (parse_identifier_text(f"eppn={responses.PERSON}"),)
+        standing = self._ports.store.recognise(responses.IDP, identifiers, Environment.PRODUCTION, self.now)
+        assert standing is not None
+        return standing
 
     @property
     def _ports(self) -> Ports:
@@ -153,6 +183,7 @@ class Site:
             sessions=Sessions(self._states("session", Session), timedelta(seconds=SESSION_SECONDS), self._new_secret),
             limits=AttemptLimits(self._ports.attempts, pseudonyms, (ip_network("127.0.0.0/8"),), self.per_minute),
             linking=Linking(self._ports.store, self.sealer, Environment.PRODUCTION, timedelta(seconds=SESSION_SECONDS)),
+            delivering=Delivering(self.books, self.destinations, Environment.PRODUCTION),
             registry=self._ports.registry,
             directory=self.directory,
             replays=self._ports.replays,

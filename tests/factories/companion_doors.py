@@ -5,7 +5,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from attribute_authority.web.companion.door import CompanionDoor
-from attribute_authority.web.http import BoundedSite
+from attribute_authority.web.companion.live import StreamingSite
 from tests.factories.wires import Wire
 
 DEADLINE = 20.0
@@ -25,25 +25,25 @@ class Pool:
 
     def __init__(self, busy: bool = False) -> None:
         self.busy = busy
-        self._kept: list[Any] = []
+        self.kept: list[Any] = []
 
     def callInThreadWithCallback(self, told: Any, work: Any, *arguments: Any, **named: Any) -> None:
         """Run the work, or keep it."""
-        self._kept.append(lambda: told(True, work(*arguments, **named)))
+        self.kept.append(lambda: told(True, work(*arguments, **named)))
         if not self.busy:
             self.work_off()
 
     def work_off(self) -> None:
         """Run what was kept."""
-        while self._kept:
-            self._kept.pop(0)()
+        while self.kept:
+            self.kept.pop(0)()
 
 
-def companion_site(application: Any, pool: Pool | None = None, reactor: Clock | None = None) -> BoundedSite:
+def companion_site(application: Any, pool: Pool | None = None, reactor: Clock | None = None) -> StreamingSite:
     """Put an application behind the door; connect with `Wire`."""
     clock = reactor or ThreadlessReactor()
     door = CompanionDoor(clock, pool or Pool(), lambda: application, DEADLINE)  # type: ignore[arg-type]  # a pool without threads
-    return BoundedSite(door, clock, timeout=30.0, max_body_bytes=MAX_BODY)
+    return StreamingSite(door, clock, door.streams, timeout=30.0, max_body_bytes=MAX_BODY)
 
 
 def wire(application: Any, pool: Pool | None = None, reactor: Clock | None = None) -> Wire:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from attribute_authority.domain.linking import LinkingKind
+from attribute_authority.web.companion.delivery_views import Deliveries, DeliveryProgress, ShownDelivery
 from attribute_authority.web.companion.languages import LANGUAGES
 from attribute_authority.web.companion.views import (
     Confirm,
@@ -32,6 +33,8 @@ HOME_ORCID: Final = replace(OTHER_ORCID, is_authenticated=False)
 PERSON: Final = "Aino Meikäläinen"
 ORGANISATION: Final = "Järvenseudun yliopisto"
 IDENTIFIER: Final = "ameikala@jarvenseutu.example"
+SUPPORT: Final = "tuki@jarvenseutu.example"
+REFERENCE: Final = "D-7K2M-9QXB-44ZT"
 EVERY_RECIPIENT: Final = Recipients(
     named=("Qvain", "Tutkimustietovaranto"),
     categories=("http://refeds.org/category/research-and-scholarship", "https://category.example/other"),
@@ -94,6 +97,33 @@ def frame(language: str = "en", *, person: str | None = None, bare: bool = False
     )
 
 
+def delivery(progress: DeliveryProgress, *, is_removal: bool = False, system: str | None = None, is_told: bool = False) -> ShownDelivery:
+    """Return how a system fares, with all that is known in that state."""
+    at = None if progress in (DeliveryProgress.UNDER_WAY, DeliveryProgress.UNSENT) else LINKED_AT
+    return ShownDelivery(system, progress, is_removal, at, None if progress is DeliveryProgress.UNSENT else REFERENCE, is_told)
+
+
+def deliveries(*systems: ShownDelivery, contact: str | None = SUPPORT) -> Deliveries:
+    """Return how the systems of the home organisation fare."""
+    return Deliveries(ORGANISATION, contact, systems)
+
+
+def _delivery_pages() -> dict[str, Home]:
+    linked, unlinked = replace(HOME, link=LINK), replace(HOME, withdrawn=ORCID, withdrawn_at=LINKED_AT)
+    everything = deliveries(*(delivery(progress, system=f"crm-{progress}") for progress in DeliveryProgress))
+    told = deliveries(delivery(DeliveryProgress.PARKED, is_told=True), contact=None)
+    pages = {
+        "home-delivers-nowhere": replace(linked, deliveries=deliveries()),
+        "home-delivers-to-several": replace(linked, deliveries=everything),
+        "home-delivery-told": replace(linked, deliveries=told),
+        "home-delivery-agreed": replace(linked, link=replace(LINK, covers_deliveries=True), deliveries=everything),
+    }
+    for progress in DeliveryProgress:
+        pages[f"home-delivery-{progress}"] = replace(linked, deliveries=deliveries(delivery(progress)))
+        pages[f"home-removal-{progress}"] = replace(unlinked, deliveries=deliveries(delivery(progress, is_removal=True)))
+    return pages
+
+
 def _home_pages() -> dict[str, Home]:
     linked = replace(HOME, link=LINK)
     unlinked = replace(HOME, withdrawn=ORCID, withdrawn_at=LINKED_AT)
@@ -109,6 +139,7 @@ def _home_pages() -> dict[str, Home]:
         "home-entered": replace(linked, link=replace(LINK, orcid=UNCONFIRMED_ORCID, source="manual", agreed_at=None, scopes=())),
         "home-withdrawn": unlinked,
     }
+    pages |= _delivery_pages()
     pages |= {f"home-notice-{notice}": replace(linked, notice=notice) for notice in Notice}
     pages |= {f"home-revocation-{far}": replace(unlinked, notice=Notice.UNLINKED, revocation=far) for far in RevocationProgress}
     return pages
@@ -122,6 +153,7 @@ def every_page() -> dict[str, Page]:
         "confirm-refresh": replace(CONFIRM, kind=LinkingKind.REFRESH, present=ORCID),
         "confirm-nameless": replace(CONFIRM, orcid_name=None, person=None),
         "confirm-organisation-has-other": replace(CONFIRM, home_orcid=HOME_ORCID),
+        "confirm-delivers": replace(CONFIRM, delivers=True),
         "confirm-nobody-receives": replace(CONFIRM, recipients=NO_RECIPIENT, scopes=()),
         "confirm-missing": replace(CONFIRM, consent_missing=True),
         "confirm-replace-missing": replace(REPLACING, consent_missing=True),
@@ -130,9 +162,11 @@ def every_page() -> dict[str, Page]:
     return {
         "start": Start("/sign-in", EVERY_RECIPIENT),
         "start-silent": Start("/sign-in", None),
+        "start-delivers": Start("/sign-in", EVERY_RECIPIENT, delivers=True),
         **_home_pages(),
         **confirms,
         "unlink": Unlink(ORCID, 7, "/unlink", "/"),
+        "unlink-delivers": Unlink(ORCID, 7, "/unlink", "/", delivers=True),
         "signed-out": SignedOut("/"),
         **problems,
         "problem-without-retry": Problem(ProblemKind.ORCID_TAKEN, None, "/", None),

@@ -94,20 +94,15 @@ def make_directory(path: Path) -> Directory:
     return directory
 
 
-class Running:
+class Supervised:
     """A supervisor with its workers; its log is a file, so that it never waits for a reader."""
 
-    def __init__(self, directory: Directory, workers: int, page_workers: int = 0) -> None:
+    def __init__(self, directory: Directory, module: str, *arguments: str) -> None:
+        self.directory = directory
         self._log = directory.path / f"serve-{monotonic()}.log"
-        command = [sys.executable, "-m", "attribute_authority", "--config", str(directory.config), "serve", "--workers", str(workers)]
+        command = [sys.executable, "-m", module, "--config", str(directory.config), "serve", *arguments]
         with self._log.open("wb") as stream:
             self.process = subprocess.Popen(command, stderr=stream)
-        until(lambda: len(self.events("listening")) == (3 if page_workers else 2), self)
-        ports = {event["door"]: int(event["url"].rpartition(":")[2]) for event in self.events("listening")}
-        self.back_channel, self.operations, self.companion = ports["back_channel"], ports["operations"], ports.get("companion", 0)
-        until(lambda: len(self.workers()) == workers + page_workers, self)
-        until(lambda: self.get("/health/ready") == 200, self)
-        until(lambda: len(self.events("pages-ready")) == page_workers, self)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the events of that name so far."""
@@ -123,6 +118,27 @@ class Running:
         """Return the process ids of the workers."""
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the supervisor."""
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for the end and return the exit status."""
+        return self.process.wait(DEADLINE)
+
+
+class Running(Supervised):
+    """An authority that answers queries, with companion pages where they are configured."""
+
+    def __init__(self, directory: Directory, workers: int, page_workers: int = 0) -> None:
+        super().__init__(directory, "attribute_authority", "--workers", str(workers))
+        until(lambda: len(self.events("listening")) == (3 if page_workers else 2), self)
+        ports = {event["door"]: int(event["url"].rpartition(":")[2]) for event in self.events("listening")}
+        self.back_channel, self.operations, self.companion = ports["back_channel"], ports["operations"], ports.get("companion", 0)
+        until(lambda: len(self.workers()) == workers + page_workers, self)
+        until(lambda: self.get("/health/ready") == 200, self)
+        until(lambda: len(self.events("pages-ready")) == page_workers, self)
 
     def get(self, path: str) -> int:
         """Ask the operations door, and return the HTTP status."""
@@ -145,14 +161,6 @@ class Running:
         told = answer(connection)
         connection.close()
         return told
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the supervisor."""
-        self.process.send_signal(number)
-
-    def wait(self) -> int:
-        """Wait for the end and return the exit status."""
-        return self.process.wait(DEADLINE)
 
 
 def send(connection: HTTPConnection, body: bytes) -> None:
@@ -178,7 +186,7 @@ def running(directory: Directory, workers: int = 1, page_workers: int = 0) -> It
         server.wait()
 
 
-def until(condition: Callable[[], bool], server: Running) -> None:
+def until(condition: Callable[[], bool], server: Supervised) -> None:
     """Wait for something that will be so; fails with the log where it is not in time, or where the server has ended."""
     end = monotonic() + DEADLINE
     while not condition():

@@ -21,3 +21,12 @@ def homes(postgresql: PostgresqlServer, mariadb: MariadbServer, tmp_path_factory
             mariadb_home(mariadb, tmp_path_factory.mktemp("homes")),
         )
         yield {home.kind: home for home in (directory_home(slapd), *stored)}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have counted, one line for each."""
+    told = [(report.nodeid, value) for report in terminalreporter.getreports("passed") for key, value in report.user_properties]
+    if told:
+        terminalreporter.section("figures of the faults")
+    for test, figures in told:
+        terminalreporter.line(f"{test.rpartition('::')[2]}: {figures}")

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass
 class Death:
-    """Comes with the `at`-th call to any port that it watches: before the call, or with `after` when it has been done."""
+    """Comes with the `at`-th call to any port that it watches: before the call, or with `after` when it has been done, however it ended."""
 
     at: int
     after: bool
@@ -24,10 +24,11 @@ class Death:
         due = next(self.calls) == self.at
         if due and not self.after:
             os.kill(os.getpid(), signal.SIGKILL)
-        result = method(*arguments)
-        if due:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
+        try:
+            return method(*arguments)
+        finally:
+            if due:
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 class _Watched:

@@ -5,6 +5,7 @@ It listens for LDAP, with StartTLS, and for LDAPS. Nothing of an installed serve
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -28,10 +29,11 @@ from tests.peers.processes import Server, started
 SUFFIX = "dc=uni,dc=example"
 PEOPLE = f"ou=people,{SUFFIX}"
 BIND_DN = f"cn=orcid,ou=services,{SUFFIX}"
+WRITER_DN = f"cn=orcid-writer,ou=services,{SUFFIX}"
 PASSWORD = "hunter2 with spaces"
 _ROOT_DN = f"cn=root,{SUFFIX}"
 _ROOT_PASSWORD = "root-of-the-suite"
-_SCHEMA = Path(__file__).with_name("schema") / "eduperson.schema"
+_SCHEMAS = tuple(Path(__file__).with_name("schema") / f"{name}.schema" for name in ("eduperson", "single-valued"))
 _DEBIAN_SCHEMA = Path("/etc/ldap/schema")
 _DEADLINE_SECONDS = 60
 _PERSON = ("inetOrgPerson", "eduPerson", "extensibleObject")
@@ -41,6 +43,7 @@ include {debian}/core.schema
 include {debian}/cosine.schema
 include {debian}/inetorgperson.schema
 include {directory}/eduperson.schema
+include {directory}/single-valued.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {directory}/slapd.pid
@@ -58,7 +61,9 @@ maxsize 16777216
 dbnosync
 index objectClass,eduPersonPrincipalName eq
 access to attrs=userPassword by anonymous auth by * none
-access to * by dn.exact="{bind_dn}" read by anonymous auth by * none
+access to attrs=eduPersonOrcid,extensionAttribute7,rawIdentifier,objectClass
+  by dn.exact="{writer_dn}" write by dn.exact="{bind_dn}" read by * none
+access to * by dn.exact="{bind_dn}" read by dn.exact="{writer_dn}" read by anonymous auth by * none
 """
 
 Values = Mapping[str, str | bytes | Sequence[str] | Sequence[bytes]]
@@ -93,7 +98,7 @@ class Slapd:
 
     @property
     def password_file(self) -> Path:
-        """The password of BIND_DN."""
+        """The password of BIND_DN and of WRITER_DN."""
         return self.directory / "password"
 
     def prepare(self, key: FreshKey) -> None:
@@ -102,7 +107,8 @@ class Slapd:
         (self.directory / "tls.key").write_bytes(key.key)
         self.certificate.write_bytes(key.certificate)
         self.password_file.write_text(PASSWORD + "\n")
-        shutil.copy(_SCHEMA, self.directory)
+        for schema in _SCHEMAS:
+            shutil.copy(schema, self.directory)
         (self.directory / "slapd.conf").write_text(
             _CONFIGURATION.format(
                 debian=_DEBIAN_SCHEMA,
@@ -112,6 +118,7 @@ class Slapd:
                 root_dn=_ROOT_DN,
                 root_password=_ROOT_PASSWORD,
                 bind_dn=BIND_DN,
+                writer_dn=WRITER_DN,
             )
         )
         _give_to(_owner(), self.directory)
@@ -167,9 +174,13 @@ class Slapd:
         self._process.wait_until_it_says(last)
         return self._process.said
 
-    def count_binds(self) -> int:
-        """Return how many connections were bound as BIND_DN since it was started last."""
-        return self.log().count(f'BIND dn="{BIND_DN}" method=')
+    def count_binds(self, dn: str = BIND_DN) -> int:
+        """Return how many connections were bound as `dn` since it was started last."""
+        return self.log().count(f'BIND dn="{dn}" method=')
+
+    def count_modifications(self) -> int:
+        """Return how many modifications it was asked for since it was started last, the suite's own among them."""
+        return len(set(re.findall(r"conn=([0-9]+) op=([0-9]+) MOD attr=", self.log())))
 
     def add(self, dn: str, classes: Sequence[str], values: Values) -> None:
         """Add an entry. Raises RuntimeError with what the server said."""
@@ -180,6 +191,19 @@ class Slapd:
     def add_person(self, uid: str, values: Values) -> None:
         """Add a person below PEOPLE."""
         self.add(f"uid={uid},{PEOPLE}", _PERSON, {"cn": uid, "sn": uid, **values})
+
+    def values(self, uid: str, attribute: str) -> list[bytes]:
+        """Return the values of an attribute of a person, as they stand there, sorted."""
+        with self._as_root() as connection:
+            connection.search(f"uid={uid},{PEOPLE}", "(objectClass=*)", "BASE", attributes=[attribute])
+            entries = connection.response or []
+            return sorted(entries[0]["raw_attributes"].get(attribute, []))
+
+    def set_values(self, uid: str, attribute: str, values: Sequence[str | bytes]) -> None:
+        """Have a person's attribute hold these values and no other. Raises RuntimeError with what the server said."""
+        with self._as_root() as connection:
+            if not connection.modify(f"uid={uid},{PEOPLE}", {attribute: [("MODIFY_REPLACE", list(values))]}):
+                raise RuntimeError(f"{uid}: {connection.result}")
 
     def remove_person(self, uid: str) -> None:
         """Remove a person, if there."""
@@ -199,7 +223,8 @@ class Slapd:
         self.add(SUFFIX, ("dcObject", "organization"), {"o": "University"})
         for unit in ("people", "services"):
             self.add(f"ou={unit},{SUFFIX}", ("organizationalUnit",), {})
-        self.add(BIND_DN, ("applicationProcess", "simpleSecurityObject"), {"userPassword": PASSWORD})
+        for service in (BIND_DN, WRITER_DN):
+            self.add(service, ("applicationProcess", "simpleSecurityObject"), {"userPassword": PASSWORD})
 
     @contextmanager
     def _as_root(self) -> Iterator[Connection]:

@@ -184,6 +184,33 @@ def test_check_warns_of_sources_that_no_scope_leads_to(tmp_path: Path) -> None:
     assert "warning: organisation[1].source[1].timeout: 9.0 is more than sources.deadline" in result.stderr
 
 
+_SINK = '[[organisation]]\nidentity_provider = "{home}"\n[[organisation.sink]]\nkind = "csv"\ndirectory = "."\nevery = 60\n'
+
+
+def test_check_warns_where_nobody_is_told_of_parked_deliveries(tmp_path: Path) -> None:
+    """A sink of an organisation that cannot be written to is no fault, but the operator will want to know."""
+    authority = new_authority(tmp_path)
+    authority.append(_SINK.format(home=HOME))
+    result = authority.run("check")
+
+    warning = "warning: organisation[1]: nobody is told of deliveries that its sinks refuse: expected contact, and [mail]\n"
+    assert (0, warning) == (result.exit_code, result.stderr)
+
+
+def test_check_warns_of_deliveries_that_nobody_makes_any_more(tmp_path: Path) -> None:
+    """What waits for a sink that was taken out of the configuration is told, with the command that ends it."""
+    authority = new_authority(tmp_path)
+    before = authority.config.read_text()
+    authority.append(_SINK.format(home=HOME))
+    assert 0 == authority.run("link", "add", "--orcid", "0000-0002-1825-0097", "--idp", HOME, "--id", "eppn=left@uni.example").exit_code
+    authority.config.write_text(before)
+    result = authority.run("check")
+
+    assert 0 == result.exit_code
+    assert f"warning: 1 deliveries wait for {HOME} sink csv, which is not configured" in result.stderr
+    assert f"`deliveries cancel --organisation {HOME} --sink csv`" in result.stderr
+
+
 def _with_identity_provider(tmp_path: Path, entity_id: str) -> Authority:
     authority = new_authority(tmp_path)
     role = md.identity_provider(md.key_descriptor(md.rsa_pair("namesake")))

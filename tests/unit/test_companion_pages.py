@@ -11,12 +11,13 @@ import pytest
 from lxml import etree, html
 
 from attribute_authority.domain.linking import LinkingKind
-from attribute_authority.web.companion.consent import CONSENT_VERSION
+from attribute_authority.web.companion.consent import consent_version
+from attribute_authority.web.companion.delivery_views import DeliveryProgress
 from attribute_authority.web.companion.formats import day, time_of_day
 from attribute_authority.web.companion.languages import ENGLISH, LANGUAGES, OWN_NAMES
 from attribute_authority.web.companion.pages import Pages
 from attribute_authority.web.companion.static_files import StaticFile, StaticFiles
-from attribute_authority.web.companion.views import Notice, Problem, ProblemKind, Recipients, ShownOrcid
+from attribute_authority.web.companion.views import Confirm, Home, Notice, Problem, ProblemKind, Recipients, ShownOrcid
 from attribute_authority.web.companion.words import PROBLEMS
 from tests.factories import companion_views as samples
 
@@ -25,6 +26,7 @@ PAGES: Final = Pages(STATIC)
 EVERY: Final = samples.every_page()
 CONSENT_TEXTS: Final = {
     "2026-11-21": "ec19a388597ae1c39d8628d95281b6a910f256546a4bd8b8fcdce018f4cbfc82",
+    "2026-11-21-deliveries": "a4e56bb6ff82c52f7556f423d6af0571e317a01ab5e5da122452445760229963",
 }
 """The digest of the consent text of each version, in every language. A text that was in force is never edited: it gets a new version."""
 
@@ -78,7 +80,7 @@ def test_a_page_has_the_structure_that_assistive_technology_goes_by(name: str, l
 def test_a_page_is_well_formed(name: str, language: str) -> None:
     """Tags nest and close as they must; the parser has nothing to repair."""
     text = re.sub(r"<(meta|link|input|img|br|wbr)\b([^>]*)>", r"<\1\2/>", render(name, language).removeprefix("<!DOCTYPE html>"))
-    text = re.sub(r"\s(autofocus)(?=[\s>])", r' \1=""', text)
+    text = re.sub(r"\s(autofocus|defer)(?=[\s>])", r' \1=""', text)
     root = etree.fromstring(text.strip())
 
     assert root.tag == "html"
@@ -110,11 +112,13 @@ def test_controls_have_labels_and_forms_a_token(name: str) -> None:
 @each_language
 @each_page
 def test_a_strict_content_security_policy_allows_everything_on_a_page(name: str, language: str) -> None:
-    """No script, no style or handler in the markup, and no asset but our own."""
+    """No script, style or handler in the markup, and no asset but our own."""
     page = parse(render(name, language))
-    assets = page.xpath("//link/@href | //img/@src | //*[@srcset]/@srcset")
+    assets = page.xpath("//link/@href | //img/@src | //*[@srcset]/@srcset | //script/@src")
 
-    assert [] == page.xpath("//script | //style | //iframe | //object | //embed | //base | //@style | //@*[starts-with(name(), 'on')]")
+    assert [] == page.xpath(
+        "//script[not(@src) or text()] | //style | //iframe | //object | //embed | //base | //@style | //@*[starts-with(name(), 'on')]"
+    )
     assert all(asset.startswith("/static/") for asset in assets)
     assert all(target.startswith("/") for target in page.xpath("//form/@action | //button/@formaction"))
 
@@ -135,7 +139,10 @@ def test_no_english_is_left_on_a_page_in_another_language(name: str, language: s
     """What reads the same as on the English page is a name, an iD, an address or a date, never a sentence."""
     same = set(texts(parse(render(name, language)))) & set(texts(parse(render(name))))
     values = {"ORCID®", "subject-id", "eduPersonPrincipalName", "https://orcid.org/", "Qvain", "Tutkimustietovaranto", "7c0e4a91b2", "."}
-    own = {samples.PERSON, samples.ORGANISATION, samples.IDENTIFIER, "Aino M. Meikäläinen", "orcid@palvelu.example", "ORCID-linkki"}
+    own = {samples.PERSON, samples.ORGANISATION, samples.IDENTIFIER, "Aino M. Meikäläinen", "orcid@palvelu.example", "ORCID-linkki"} | {
+        samples.SUPPORT,
+        samples.REFERENCE,
+    }
     codes = {"/something-else", *(shown.uri.rpartition("/")[2] for shown in (samples.ORCID, samples.OTHER_ORCID))}
 
     assert same - values - own - codes - set(OWN_NAMES.values()) == set()
@@ -238,17 +245,20 @@ def test_a_replacement_shows_both_ids() -> None:
     assert [samples.ORCID.uri, samples.OTHER_ORCID.uri] == shown
 
 
-def consent_text() -> str:
+def consent_text(*, delivers: bool) -> str:
     """Return all that is agreed to, of every kind, in every language."""
-    pages = [parse(render(f"confirm-{kind}", language)) for language in LANGUAGES for kind in LinkingKind]
+    confirms = [page for kind in LinkingKind if isinstance(page := EVERY[f"confirm-{kind}"], Confirm)]
+    frames = [samples.frame(language, person=samples.PERSON) for language in LANGUAGES]
+    pages = [parse(PAGES.render(replace(page, delivers=delivers), frame)) for frame in frames for page in confirms]
     return "\n".join(visible(page, "//*[@id = 'consent-text'] | //form[@class = 'consent']/fieldset") for page in pages)
 
 
-def test_the_consent_text_changes_only_with_its_version() -> None:
-    """A text that differs, in any language, needs a new CONSENT_VERSION and a new line in CONSENT_TEXTS."""
-    digest = hashlib.sha256(consent_text().encode()).hexdigest()
+@pytest.mark.parametrize("delivers", [False, True])
+def test_the_consent_text_changes_only_with_its_version(delivers: bool) -> None:
+    """A text that differs, in any language, needs a new version and a new line in CONSENT_TEXTS."""
+    digest = hashlib.sha256(consent_text(delivers=delivers).encode()).hexdigest()
 
-    assert CONSENT_TEXTS[CONSENT_VERSION] == digest
+    assert CONSENT_TEXTS[consent_version(delivers=delivers)] == digest
 
 
 def test_instants_are_in_finnish_time() -> None:
@@ -261,14 +271,23 @@ def test_instants_are_in_finnish_time() -> None:
 
 
 def test_a_page_with_all_that_it_loads_weighs_less_than_100_kilobytes() -> None:
-    """The heaviest page, uncompressed, with the style sheet and every mark."""
+    """The heaviest page, uncompressed, with the style sheet, the script and every mark."""
     assets = 0
-    for name in ("companion.css", "favicon.svg", "orcid-id.svg", "orcid-id-unauthenticated.svg"):
+    for name in ("companion.css", "companion.js", "favicon.svg", "orcid-id.svg", "orcid-id-unauthenticated.svg"):
         file = STATIC.find(name)
         assets += len(file.body) if file else 100_000
     heaviest = max(len(render(name, language).encode()) for name in EVERY for language in LANGUAGES)
 
     assert heaviest + assets < 50_000
+
+
+def test_the_script_asks_its_own_stream_alone() -> None:
+    """The script fetches nothing, and writes no markup that it has not been given as elements."""
+    file = STATIC.find("companion.js")
+
+    assert file is not None
+    assert "text/javascript; charset=utf-8" == file.content_type
+    assert not re.search(rb"innerHTML|eval|fetch|XMLHttpRequest|import|https?:", file.body)
 
 
 def test_style_and_marks_load_nothing() -> None:
@@ -278,6 +297,59 @@ def test_style_and_marks_load_nothing() -> None:
 
         assert file is not None
         assert not re.search(rb"url\(|@import|@font-face|<script|href|<style", file.body)
+
+
+@pytest.mark.parametrize(("name", "scripts"), [("home-delivery-under-way", 1), ("home-removal-waiting", 1), ("home-delivery-done", 0)])
+def test_only_what_can_still_change_is_followed(name: str, scripts: int) -> None:
+    """A page on which something is under way brings the script, the stream in its own language, and tells changes politely; others none."""
+    page = parse(render(name, "sv"))
+    streams = page.xpath("//section[@id = 'deliveries'][@aria-live = 'polite']/@data-live")
+
+    assert scripts == len(page.xpath("//script[starts-with(@src, '/static/companion.js?v=')][@defer]"))
+    assert scripts == len(streams) == len(page.xpath("//*[@class = 'hint']"))
+
+
+@pytest.mark.parametrize("progress", DeliveryProgress)
+@each_language
+def test_each_state_of_a_delivery_has_a_word_of_its_own(progress: DeliveryProgress, language: str) -> None:
+    """No two states of a delivery, nor of a removal, begin alike, so that nobody has to go by colours."""
+
+    def word(kind: str, state: DeliveryProgress) -> str:
+        return visible(parse(render(f"home-{kind}-{state}", language)), "//p[starts-with(@class, 'progress')]/b")
+
+    for kind in ("delivery", "removal"):
+        others = {word(kind, other) for other in DeliveryProgress if other is not progress}
+
+        assert word(kind, progress)
+        assert word(kind, progress) not in others
+
+
+@pytest.mark.parametrize("progress", [progress for progress in DeliveryProgress if progress is not DeliveryProgress.UNSENT])
+def test_every_delivery_has_the_reference_that_support_needs(progress: DeliveryProgress) -> None:
+    """Whatever was written has its reference on the page."""
+    shown = visible(parse(render(f"home-delivery-{progress}")), "//code[@class = 'reference']")
+
+    assert samples.REFERENCE == shown
+
+
+def test_support_of_the_organisation_is_named_where_it_is_known() -> None:
+    """A refusal names the organisation's support where the operator gave it, and says whether it was told."""
+    known, told = render("home-delivery-parked"), render("home-delivery-told")
+
+    assert [f"mailto:{samples.SUPPORT}"] == parse(known).xpath("//section[@id = 'deliveries']//a/@href")
+    assert ("Ask its IT support" in known, "Ask its IT support" in told) == (True, False)
+    assert ("has been told" in known, "has been told" in told) == (False, True)
+
+
+def test_a_part_that_is_sent_by_itself_is_that_of_the_page() -> None:
+    """What a stream shows is, element by element, what the page would, so that nothing moves unless it changes."""
+    home = EVERY["home-delivers-to-several"]
+    assert isinstance(home, Home)
+    assert home.deliveries is not None
+    part = html.fragments_fromstring(PAGES.render(home.deliveries, samples.frame()))
+    (section,) = parse(PAGES.render(home, samples.frame(person=""))).xpath("//section[@id = 'deliveries']")
+
+    assert [etree.tostring(one, with_tail=False) for one in section] == [etree.tostring(one, with_tail=False) for one in part]
 
 
 def test_the_address_of_a_static_file_changes_with_its_content() -> None:

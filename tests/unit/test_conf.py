@@ -11,9 +11,9 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from attribute_authority.configuration import read_configuration
-from attribute_authority.setting_values import KeyPair, SourceTable, Table
+from attribute_authority.setting_values import KeyPair, SinkTable, SourceTable, Table
 from attribute_authority.settings import Settings
-from connectors import CATALOGUE, find_kind
+from connectors import CATALOGUE, find_sink_kind, find_source_kind
 
 _FILE = Path(__file__).parents[2] / "conf" / "authority.toml"
 _COMMENTED = re.compile(r"(?m)^# (?=[a-z0-9_]+ = |\[)")
@@ -32,7 +32,7 @@ def _table_in(annotation: object) -> type[Table] | None:
 def _keys(table: type[Table], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
     for name, field in table.model_fields.items():
         inner = _table_in(field.annotation)
-        if inner is SourceTable:
+        if inner in (SourceTable, SinkTable):
             # Each kind has its own keys.
             continue
         if inner is not None and inner is not KeyPair:
@@ -41,9 +41,9 @@ def _keys(table: type[Table], above: tuple[str, ...] = ()) -> Iterator[tuple[tup
             yield (*above, name), field.default
 
 
-def _sources() -> list[dict[str, object]]:
+def _connectors(role: str) -> list[dict[str, object]]:
     (organisation,) = cast("list[dict[str, list[dict[str, object]]]]", _uncommented()["organisation"])
-    return organisation["source"]
+    return organisation[role]
 
 
 def _shown(path: tuple[str, ...]) -> object:
@@ -74,14 +74,16 @@ def test_every_key_is_shown_with_its_default(path: tuple[str, ...], default: obj
 
 
 def _as_written(default: object) -> object:
+    if isinstance(default, frozenset):
+        return sorted(default)
     return {} if default is PydanticUndefined else default
 
 
-@pytest.mark.parametrize("kind", CATALOGUE)
-def test_every_kind_of_source_is_shown_with_its_defaults(kind: str) -> None:
-    """Each kind of source is shown once, with each of its keys; where a key has a default, that is what is shown."""
-    (shown,) = (source for source in _sources() if source["kind"] == kind)
-    found = find_kind(kind)
+@pytest.mark.parametrize(("role", "kind"), [(role, kind) for role, kinds in CATALOGUE.items() for kind in kinds])
+def test_every_kind_of_connector_is_shown_with_its_defaults(role: str, kind: str) -> None:
+    """Each kind is shown once, with each of its keys; where a key has a default, that is what is shown."""
+    (shown,) = (table for table in _connectors(role) if table["kind"] == kind)
+    found = find_source_kind(kind) if role == "source" else find_sink_kind(kind)
     assert found is not None
     fields = found.settings.model_fields
     defaults = {name: _as_written(field.default) for name, field in fields.items() if not field.is_required() and field.default is not None}
@@ -89,12 +91,18 @@ def test_every_kind_of_source_is_shown_with_its_defaults(kind: str) -> None:
     assert {name: default for name, default in defaults.items() if name in shown} == {
         name: shown[name] for name in defaults if name in shown
     }
-    assert set(fields) - {"timeout"} == set(shown) - {"timeout"}
+    common = set(SourceTable.model_fields if role == "source" else SinkTable.model_fields) - {"kind"}
+    assert set(fields) - common == set(shown) - common
 
 
-def test_time_out_of_sources_is_shown() -> None:
-    """The key that every kind has is shown at one of them, with its default."""
-    assert [SourceTable.model_fields["timeout"].default] == [source["timeout"] for source in _sources() if "timeout" in source]
+@pytest.mark.parametrize(("role", "table"), [("source", SourceTable), ("sink", SinkTable)])
+def test_keys_that_every_kind_has_are_shown(role: str, table: type[Table]) -> None:
+    """The keys that every kind of a role has are shown at one of them, with their defaults."""
+    fields = {name: field.default for name, field in table.model_fields.items() if name != "kind"}
+    shown = {name: [connector[name] for connector in _connectors(role) if name in connector] for name in fields}
+
+    assert dict.fromkeys(fields, 1) == {name: len(values) for name, values in shown.items()}
+    assert all(default in (None, shown[name][0]) for name, default in fields.items())
 
 
 def test_nothing_is_shown_that_is_no_key() -> None:
@@ -105,7 +113,8 @@ def test_nothing_is_shown_that_is_no_key() -> None:
     for alternative in ("identity_provider", "trusted_headers"):
         content["companion"].pop(alternative)
     content["orcid"].pop("registry_url")
-    content["organisation"][0].pop("source")
+    for role in CATALOGUE:
+        content["organisation"][0].pop(role)
     back_channel["trusted_proxies"] = ["127.0.0.1"]
     settings = Settings.model_validate(content, context={"directory": _FILE.parent})
 

@@ -39,11 +39,15 @@ _STEPS = (
     "Signing in there, through discovery and the home organisation",
     "Connecting the iD at ORCID, and agreeing",
     "The service asks again, by a signed AttributeQuery",
+    "The delivery to the home organisation",
+    "Signing in to the service anew",
+    "An operator looks the delivery up",
     "An operator asks",
     "An operator asks about somebody unknown",
     "An operator wants to know why",
     "Unlinking",
     "The service asks once more",
+    "The home organisation, once the withdrawal is delivered",
     "The permission at ORCID",
 )
 
@@ -141,7 +145,8 @@ def test_a_step_that_fails_says_what_was_seen() -> None:
     said: list[str] = []
     with ExitStack() as stack:
         address = stack.enter_context(serve(Response("<h1>Closed today</h1>", content_type="text/html"), listen()))
-        federation = Federation(address, address, address, address, (), address, Path(), AuthorityPorts(1, 2, 3), cast("Any", None))
+        everywhere = (address,) * 5
+        federation = Federation(*everywhere, (), address, Path(), AuthorityPorts(1, 2, 3), cast("Any", None))
         session = stack.enter_context(requests.Session())
 
         with pytest.raises(CouldNotAsk, match=rf"^step 2, .*: expected .*sign-in.* at {address}/ \(HTTP 200\), found: Closed today$"):
@@ -152,7 +157,16 @@ def test_a_step_that_fails_says_what_was_seen() -> None:
 
 def authority(directory: Path, ports: AuthorityPorts) -> Path:
     """Write an authority, and an empty federation beside it."""
-    around = Surroundings("http://localhost:1/metadata", "http://localhost:2/discovery", "http://localhost:3", "APP-1", "secret")
+    around = Surroundings(
+        service_provider="http://localhost:1/metadata",
+        discovery_url="http://localhost:2/discovery",
+        registry_url="http://localhost:3",
+        client_id="APP-1",
+        client_secret="secret",
+        home_organisation="http://localhost:4/metadata",
+        directory_url="http://localhost:5",
+        directory_token="token",
+    )
     keys = rsa_pair("demo-federation")
     federation = directory / "federation"
     federation.mkdir()

@@ -5,7 +5,7 @@ from io import StringIO
 
 import pytest
 
-from attribute_authority.events import EventLog, Pseudonyms, QueryEvent, stopwatch
+from attribute_authority.events import DeliveryEvent, EventLog, Pseudonyms, QueryEvent, stopwatch
 
 KEY = b"a key of sixteen"
 
@@ -37,6 +37,19 @@ def test_query_event(failure: str | None, level: str) -> None:
     assert {"peer", "subject", "rule", "outcome"}.isdisjoint(line)
     assert ("failure" in line) is (failure is not None)
     assert isinstance(line["milliseconds"], float)
+
+
+@pytest.mark.parametrize(("outcome", "level"), [("delivered", "info"), ("deferred", "warning"), ("parked", "warning")])
+def test_delivery_event(outcome: str, level: str) -> None:
+    """An attempt at a delivery is told by its reference, which names nobody; one that did not succeed is a warning."""
+    stream = StringIO()
+    EventLog(stream).delivery(DeliveryEvent("8f3a61c2d4e59b70", "https://idp.uni.example/idp sink idm", 2, outcome, cause=None), 0.0123)
+    (line,) = lines(stream)
+
+    assert {"reference", "sink", "attempt", "outcome", "milliseconds", "event", "level", "timestamp"} == set(line)
+    assert ("delivery", level, "8f3a61c2d4e59b70", 2, outcome, 12.3) == tuple(
+        line[name] for name in ("event", "level", "reference", "attempt", "outcome", "milliseconds")
+    )
 
 
 def test_line_breaks_stay_inside_their_line() -> None:

@@ -50,6 +50,8 @@ PAGES: dict[type[errors.AuthorityError], tuple[ProblemKind, int]] = {
 }
 LOOKUPS: tuple[type[errors.AuthorityError], ...] = (errors.NotAuthenticated, errors.InvalidRequest)
 """These are of the lookup door alone, which has its own form for every failure."""
+DELIVERIES: tuple[type[errors.AuthorityError], ...] = (errors.SinkUnavailable, errors.DeliveryDeferred, errors.DeliveryRefused)
+"""These end in the books of deliveries; nobody outside waits for them."""
 
 
 def failure(kind: type[errors.AuthorityError]) -> errors.AuthorityError:
@@ -81,7 +83,7 @@ def test_pages(kind: type[errors.AuthorityError]) -> None:
 
 def test_every_failure_has_its_form() -> None:
     """No failure of the closed set is forgotten here, and none tells its cause."""
-    known = {*FAULTS, *STATUSES, *PAGES, *LOOKUPS, errors.AuthorityError, errors.FaultyConfiguration}
+    known = {*FAULTS, *STATUSES, *PAGES, *LOOKUPS, *DELIVERIES, errors.AuthorityError, errors.FaultyConfiguration}
     found = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AuthorityError)}
 
     assert known == found

@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import values
 from prometheus_client.parser import text_string_to_metric_families
 
+from attribute_authority.delivery_ports import DeliveryWatch
 from attribute_authority.domain.identifiers import EntityId
 from attribute_authority.metrics import Metrics, forget_worker, open_metrics, prepare_metrics
 from attribute_authority.ports import EnumerationWatch, QueryWatch, SourceWatch
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     _watches_queries: type[QueryWatch] = Metrics
     _watches_sources: type[SourceWatch] = Metrics
     _watches_requesters: type[EnumerationWatch] = Metrics
+    _watches_deliveries: type[DeliveryWatch] = Metrics
 
 
 @pytest.fixture
@@ -79,6 +81,9 @@ def everything(metrics: Metrics) -> None:
     metrics.source_asked("directory", "found", 0.02)
     metrics.source_paused("directory", False)
     metrics.sources_disagreed(IDP)
+    metrics.attempted("idm", "delivered", 0.02)
+    metrics.backlog("idm", 3, 1, 60.0)
+    metrics.sink_paused("idm", False)
 
 
 def test_every_process_is_added_up(directory: Path) -> None:
@@ -151,6 +156,11 @@ def test_labels_name_no_person_and_no_requester(directory: Path) -> None:
         "source_seconds": {"source", "le"},
         "source_disagreements": {"home_organisation"},
         "sources_paused": {"source"},
+        "delivery_attempts": {"sink", "outcome"},
+        "delivery_seconds": {"sink", "le"},
+        "deliveries": {"sink", "state"},
+        "delivery_oldest_seconds": {"sink"},
+        "sinks_paused": {"sink"},
         "workers": {"version"},
     } == {
         family.name.removeprefix("attribute_authority_"): {name for sample in family.samples for name in sample.labels}
@@ -179,6 +189,24 @@ def test_latest_word_about_an_outage_counts(directory: Path, words: tuple[bool, 
         forget_worker(directory, serve(metrics, partial(metrics.source_paused, "directory", paused)))
 
     assert words[-1] == numbers(metrics)["sources_paused source=directory"]
+
+
+def test_backlog_is_that_of_the_latest_word(directory: Path) -> None:
+    """What waits at a sink is what was told last of it; a process that delivers is no worker that serves."""
+    metrics = open_metrics(directory)
+    place = next(PLACES)
+
+    def deliver(pending: int) -> None:
+        metrics.place_taken(place)
+        metrics.backlog("idm", pending, 1, 60.0)
+
+    in_process(partial(deliver, 3))
+    in_process(partial(deliver, 0))
+    told = numbers(metrics)
+
+    assert (0, 1) == (told["deliveries sink=idm state=pending"], told["deliveries sink=idm state=parked"])
+    assert 60.0 == told["delivery_oldest_seconds sink=idm"]
+    assert f"workers version={VERSION}" not in told
 
 
 def test_threads_lose_no_count(directory: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from attribute_authority.configuration import read_configuration
 from attribute_authority.errors import FaultyConfiguration
 from attribute_authority.organisation_settings import Asking
-from connectors import CATALOGUE, find_kind, kind_names
+from connectors import CATALOGUE, find_sink_kind, find_source_kind, kind_names
 
 _LEAST = """
 [authority]
@@ -99,11 +99,11 @@ def test_organisation_that_is_none(tmp_path: Path, tables: tuple[str, ...], faul
     assert fault in " ".join(_faults(tmp_path, *tables))
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_every_kind_of_the_catalogue_can_be_configured(name: str) -> None:
+@pytest.mark.parametrize(("role", "name"), [(role, name) for role, kinds in CATALOGUE.items() for name in kinds])
+def test_every_kind_of_the_catalogue_can_be_configured(role: str, name: str) -> None:
     """Each line of the catalogue leads to a kind whose table names it."""
-    kind = find_kind(name)
+    kind = find_source_kind(name) if role == "source" else find_sink_kind(name)
 
     assert kind is not None
     assert (name,) == kind.settings.model_fields["kind"].annotation.__args__
-    assert name in kind_names()
+    assert name in kind_names(role)

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 Step = Callable[..., Response]
 
 _LONGEST_CAUSE: Final = 1000
+_UNTOLD: Final = frozenset({"static", "problem", "unknown"})
 _KEPT: Final = "public, max-age=31536000, immutable"
 _HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "script-src 'self'; connect-src 'self'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -59,7 +61,8 @@ class Companion:
         """Answer a request; every failure ends as a page, and every step as one event."""
         started, event = stopwatch(), PageEvent(self.parts.new_correlation_id(), "unknown")
         response = self._guarded(request, event)
-        if event.page not in ("static", "problem", "unknown"):
+        # A stream asks for its deliveries every second.
+        if event.page not in _UNTOLD and (event.page != "deliveries" or event.failure is not None):
             self.parts.events.page(event, started)
         return self._dress(request, response)
 
@@ -141,6 +144,8 @@ def make_companion(parts: Parts, static_files: StaticFiles, way: Way, connecting
     """Put the application together."""
     steps: dict[str, Step] = {
         "front": front.front,
+        "deliveries": front.deliveries,
+        "deliveries-live": front.live,
         "login": lambda visit: signing_in.login(visit, way),
         "logout": front.sign_out,
         "signed-out": front.signed_out,
@@ -186,6 +191,8 @@ def _static(files: StaticFiles, name: str) -> Response:
 _ADDRESSES: Final = Map(
     [
         Rule("/", endpoint="front", methods=["GET"]),
+        Rule("/deliveries", endpoint="deliveries", methods=["GET"]),
+        Rule("/deliveries/live", endpoint="deliveries-live", methods=["GET"]),
         Rule("/login", endpoint="login", methods=["GET"]),
         Rule("/logout", endpoint="logout", methods=["POST"]),
         Rule("/signed-out", endpoint="signed-out", methods=["GET"]),

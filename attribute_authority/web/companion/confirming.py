@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from hmac import compare_digest
 from typing import Final
+from urllib.parse import urlencode
 
 from werkzeug import Response
 
@@ -10,7 +11,7 @@ from attribute_authority.core.linking import Plan
 from attribute_authority.domain.linking import Consent, LinkingKind
 from attribute_authority.errors import FormOver, OrcidTaken
 from attribute_authority.web.companion.connecting import PendingProposal
-from attribute_authority.web.companion.consent import CONSENT_VERSION
+from attribute_authority.web.companion.consent import consent_version
 from attribute_authority.web.companion.front import identifier_of, shown, shown_from_home
 from attribute_authority.web.companion.sealed_states import SealedStates
 from attribute_authority.web.companion.sessions import Session
@@ -43,10 +44,11 @@ class Confirming:
             return _over(visit, session)
         plan = self._plan(visit, session, pending)
         form = visit.request.form
-        # A tick to replace means the iD that the page showed, and no other that was linked since.
-        shown_link = "" if plan.replaces is None else str(plan.replaces)
+        # A tick to replace means the iD that the page showed, and no other that was linked since; consent is to the text that it showed.
+        version = consent_version(delivers=visit.parts.delivering.delivers_to(session.person.home_organisation))
+        agreed_to = {name: visit.request.args.get(name) for name in ("text", "replaces")}
         agreed = form.get("consent") == _YES and (plan.replaces is None or form.get("replace") == _YES)
-        if visit.request.args.get("replaces", "") != shown_link:
+        if agreed_to != _terms(version, plan):
             return visit.show(_page(visit, session, pending, plan), 422)
         if not agreed:
             shown_again = replace(
@@ -56,7 +58,7 @@ class Confirming:
                 has_replace=form.get("replace") == _YES,
             )
             return visit.show(shown_again, 422)
-        consent = Consent(CONSENT_VERSION, visit.language, visit.parts.clock())
+        consent = Consent(version, visit.language, visit.parts.clock())
         visit.parts.linking.complete(session.person, pending.proposal, plan, consent)
         self.proposals.take(grant_id, consent.given_at)
         visit.event.outcome = _DONE[plan.kind].value
@@ -99,9 +101,15 @@ def _over(visit: Visit, session: Session) -> Response:
     return visit.go("/")
 
 
+def _terms(version: str, plan: Plan) -> dict[str, str | None]:
+    """Return what of a page its form tells again: the text that is agreed to, and the iD that is replaced."""
+    return {"text": version, "replaces": None if plan.replaces is None else str(plan.replaces)}
+
+
 def _page(visit: Visit, session: Session, pending: PendingProposal, plan: Plan) -> Confirm:
     person, proposal = session.person, pending.proposal
-    replaces = "" if plan.replaces is None else f"?replaces={plan.replaces}"
+    delivers = visit.parts.delivering.delivers_to(person.home_organisation)
+    terms = {name: value for name, value in _terms(consent_version(delivers=delivers), plan).items() if value is not None}
     return Confirm(
         kind=plan.kind,
         orcid=ShownOrcid(proposal.orcid.uri(visit.parts.linking.environment)),
@@ -114,7 +122,8 @@ def _page(visit: Visit, session: Session, pending: PendingProposal, plan: Plan) 
         recipients=visit.recipients(person.home_organisation),
         scopes=proposal.scopes,
         sign_out_url=visit.parts.registry.sign_out_url,
-        action=f"/confirm/{proposal.grant_id}{replaces}",
+        action=f"/confirm/{proposal.grant_id}?{urlencode(terms)}",
         decline_action=f"/decline/{proposal.grant_id}",
         consent_missing=False,
+        delivers=delivers,
     )

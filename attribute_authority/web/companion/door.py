@@ -7,7 +7,7 @@ from threading import BoundedSemaphore, Event
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredSemaphore, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
@@ -15,12 +15,17 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from werkzeug import Response
 
+from attribute_authority.web.companion import live
 from attribute_authority.web.companion.app import Companion
+from attribute_authority.web.companion.forms import PageRequest
 
 _HOP_BY_HOP: Final = frozenset({"content-type", "content-length", "transfer-encoding"})
 _AUTHORITY: Final = re.compile(rb"\Ahttps?://[^/?]*", re.IGNORECASE)
 _PLACES: Final = 128
 """Requests that a worker has in hand, most of them waiting; without an end to them a slow database would fill the memory."""
+
+_ASKING_STREAMS: Final = 4
+"""Streams that are on a thread at a time; however many there are, the other threads are for pages."""
 
 
 class CompanionDoor(Resource):
@@ -38,16 +43,48 @@ class CompanionDoor(Resource):
         self._find_application = find_application
         self._deadline = deadline
         self._places = BoundedSemaphore(_PLACES)
+        self._asking = DeferredSemaphore(_ASKING_STREAMS)
+        self.streams = live.Streams()
 
     def render(self, request: Request) -> int:
         """Answer, later."""
         application = self._find_application()
         environ = make_environ(request, application.parts.base_url)
         gone = request.notifyFinish()
-        answered = self._answer(application, environ, gone)
-        answered.addCallback(lambda response: _send(request, gone, response, environ))
+        if live.wants_stream(environ):
+            answered = self._answer(application, {**environ, "PATH_INFO": live.FRAGMENT}, gone)
+            answered.addCallback(lambda response: self._stream(request, gone, response, environ))
+        else:
+            answered = self._answer(application, environ, gone)
+            answered.addCallback(lambda response: _send(request, gone, response, environ))
         answered.addErrback(lambda failure: _crashed(request, gone, application, failure))
         return NOT_DONE_YET
+
+    def _stream(self, request: Request, gone: "Deferred[None]", first: Response, environ: dict[str, Any]) -> None:
+        if first.status_code != 200 or gone.called:
+            _send(request, gone, first, environ)
+            return
+        application, over = self._find_application(), Event()
+        gone.addBoth(lambda _: over.set())
+        session = application.parts.cookies.session(PageRequest(environ)) or ""
+        stream = live.Stream(request, self._reactor, lambda: self._ask_again({**environ, "PATH_INFO": live.FRAGMENT}, over))
+        if not self.streams.begin(stream, session, gone, first):
+            refusal = application.too_busy(environ)
+            refusal.headers["Retry-After"] = str(live.RETRY_AFTER_SECONDS)
+            _send(request, gone, refusal, environ)
+
+    def _ask_again(self, environ: dict[str, Any], over: Event) -> "Deferred[Response]":
+        application = self._find_application()
+
+        def make() -> Response:
+            return Response(status=503) if over.is_set() else Response.from_app(application, environ, buffered=True)
+
+        def fail(failure: Failure) -> Response:
+            application.parts.events.fault("defect", traceback=failure.getTraceback())
+            return Response(status=500)
+
+        asked: Deferred[Response] = self._asking.run(deferToThreadPool, self._reactor, self._pool, make)
+        return asked.addErrback(fail)
 
     def _answer(self, application: Companion, environ: dict[str, Any], gone: "Deferred[None]") -> "Deferred[Response]":
         if not self._places.acquire(blocking=False):

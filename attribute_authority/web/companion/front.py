@@ -9,6 +9,7 @@ from werkzeug import Response
 from attribute_authority.domain.identifiers import OrcidId
 from attribute_authority.domain.link import Link, LinkSource
 from attribute_authority.domain.linking import Revocation, SignedIn, Standing
+from attribute_authority.web.companion.consent import covers_deliveries
 from attribute_authority.web.companion.problems import problem_address, problem_page
 from attribute_authority.web.companion.sessions import Session
 from attribute_authority.web.companion.views import (
@@ -25,13 +26,30 @@ from attribute_authority.web.companion.visit import Visit
 
 _REFERENCE: Final = re.compile(r"[0-9a-f]{12}")
 _METADATA: Final = "application/samlmetadata+xml"
+UNDER_WAY: Final = "Deliveries-Under-Way"
+"""The header of `/deliveries` that says whether anything can still change: yes or no."""
 
 
 def front(visit: Visit) -> Response:
     """`GET /`: what this is, for whoever is not signed in; how the person stands, for whoever is."""
     if visit.session is None:
-        return visit.show(Start("/login", visit.recipients(None)))
+        return visit.show(Start("/login", visit.recipients(None), delivers=bool(visit.parts.delivering.destinations)))
     return visit.show(_home(visit, visit.session, visit.parts.clock()))
+
+
+def deliveries(visit: Visit) -> Response:
+    """`GET /deliveries`: the part of the home page that tells how deliveries fare. Raises SessionOver, SubjectsDiffer, CouldNotAsk."""
+    person = visit.signed_in().person
+    standing = visit.parts.linking.recognise(person, visit.parts.clock())
+    told = visit.deliveries(person.home_organisation, standing)
+    response = visit.show(told) if told is not None else Response(content_type="text/html; charset=utf-8")
+    response.headers[UNDER_WAY] = "yes" if told is not None and told.are_under_way else "no"
+    return response
+
+
+def live(visit: Visit) -> Response:
+    """`GET /deliveries/live` of somebody who cannot take a stream of events; the door serves everybody else."""
+    return visit.go("/")
 
 
 def signed_out(visit: Visit) -> Response:
@@ -100,6 +118,9 @@ def _home(visit: Visit, session: Session, now: datetime) -> Home:
         withdrawn=None if withdrawn is None else shown(withdrawn, is_confirmed=withdrawn.source is LinkSource.COMPANION),
         withdrawn_at=None if withdrawn is None else withdrawn.withdrawn_at,
         revocation=None if withdrawn is None or standing is None else _progress(standing.revocation),
+        deliveries=visit.deliveries(person.home_organisation, standing),
+        # The stream speaks the language of its page, whichever is chosen in another window.
+        live_url=f"/deliveries/live?lang={visit.language}",
     )
 
 
@@ -113,6 +134,7 @@ def _linked(standing: Standing) -> LinkedOrcid | None:
         link.source.value,
         None if consent is None else consent.given_at,
         standing.scopes,
+        consent is not None and covers_deliveries(consent.text_version),
     )
 
 

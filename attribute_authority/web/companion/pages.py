@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from attribute_authority.web.companion import words
 from attribute_authority.web.companion.catalogues import read_translations
+from attribute_authority.web.companion.delivery_views import Deliveries
 from attribute_authority.web.companion.formats import day, local_instant, time_of_day
 from attribute_authority.web.companion.languages import LANGUAGES, OWN_NAMES
 from attribute_authority.web.companion.static_files import StaticFiles
@@ -17,6 +18,7 @@ from attribute_authority.web.companion.views import Confirm, Frame, Home, Page, 
 _TEMPLATES: Final = {
     Start: "start.html",
     Home: "home.html",
+    Deliveries: "deliveries.html",
     Confirm: "confirm.html",
     Unlink: "unlink.html",
     SignedOut: "signed_out.html",
@@ -30,8 +32,8 @@ class Pages:
     def __init__(self, static_files: StaticFiles) -> None:
         self._templates = {language: _compile(language, static_files.url) for language in LANGUAGES}
 
-    def render(self, page: Page, frame: Frame) -> str:
-        """Return the page as an HTML document in the language of its frame."""
+    def render(self, page: Page | Deliveries, frame: Frame) -> str:
+        """Return the page as an HTML document, or the part of one, in the language of its frame."""
         return self._templates[frame.language][type(page)].render(page=page, frame=frame)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 _DIRECTORY: Final = Path(__file__).parent / "static"
 _CONTENT_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -36,7 +37,7 @@ class StaticFiles:
 
     @classmethod
     def packaged(cls, base_url: str = "/static") -> Self:
-        """Return the style sheet and the marks that come with the pages."""
+        """Return the style sheet, the script and the marks that come with the pages."""
         return cls({path.name: read_static_file(path) for path in sorted(_DIRECTORY.iterdir())}, base_url)
 
     def including(self, name: str, file: StaticFile) -> "StaticFiles":

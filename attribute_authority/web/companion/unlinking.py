@@ -18,7 +18,8 @@ def ask(visit: Visit) -> Response:
     if standing is None or standing.link is None:
         return visit.go("/")
     link = standing.link
-    return visit.show(Unlink(shown(link, is_confirmed=standing.is_confirmed), link.link_id, "/unlink", "/"))
+    delivers = visit.parts.delivering.delivers_to(link.home_organisation)
+    return visit.show(Unlink(shown(link, is_confirmed=standing.is_confirmed), link.link_id, "/unlink", "/", delivers))
 
 
 def unlink(visit: Visit) -> Response:

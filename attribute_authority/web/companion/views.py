@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from attribute_authority.domain.linking import LinkingKind
+from attribute_authority.web.companion.delivery_views import Deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,14 @@ class Recipients:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Nobody is signed in: what this is, and the one button. `sign_in_url` begins the sign-in."""
+    """Nobody is signed in: what this is, and the one button. `sign_in_url` begins the sign-in.
+
+    `delivers` tells that there are home organisations whose own systems iDs are sent to.
+    """
 
     sign_in_url: str
     recipients: Recipients | None
+    delivers: bool = False
 
 
 class Notice(StrEnum):
@@ -90,13 +95,17 @@ class RevocationProgress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkedOrcid:
-    """The link in force; `source` is manual, import or companion; `agreed_at` is None for links that came without consent here."""
+    """The link in force; `source` is manual, import or companion; `agreed_at` is None for links that came without consent here.
+
+    `covers_deliveries` tells that the consent is also to deliveries to the home organisation.
+    """
 
     orcid: ShownOrcid
     linked_at: datetime
     source: str
     agreed_at: datetime | None
     scopes: tuple[str, ...]
+    covers_deliveries: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,7 @@ class Home:
 
     `home_orcid` is the iD that the home organisation itself has, where it differs from the linked one or none is linked.
     `withdrawn` is the iD that was unlinked last, while none is linked; `revocation` how far ORCID knows of it, None where there is
-    nothing to revoke.
+    nothing to revoke. `deliveries` is None where there is nothing to tell; `live_url` is a stream of how they go on.
     """
 
     organisation: str
@@ -120,6 +129,8 @@ class Home:
     withdrawn: ShownOrcid | None
     withdrawn_at: datetime | None
     revocation: RevocationProgress | None
+    deliveries: Deliveries | None = None
+    live_url: str = "/deliveries/live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +139,8 @@ class Confirm:
 
     The form posts `csrf`, `consent` ("yes"), and for REPLACE also `replace` ("yes"), to `action`; `decline_action` takes `csrf` alone.
     `consent_missing` tells that the form came without a tick that it needs; `has_consent` and `has_replace` are the ticks that it came
-    with, which nobody has to make again. `orcid_name` is None where the record hides it.
+    with, which nobody has to make again. `orcid_name` is None where the record hides it. `delivers` tells that the home organisation has
+    systems of its own to which the iD is sent.
     """
 
     kind: LinkingKind
@@ -147,16 +159,21 @@ class Confirm:
     consent_missing: bool
     has_consent: bool = False
     has_replace: bool = False
+    delivers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unlink:
-    """Asks before an iD is unlinked; the form posts `csrf` and `link` to `action`."""
+    """Asks before an iD is unlinked; the form posts `csrf` and `link` to `action`.
+
+    `delivers` tells that it is then removed from systems of the home organisation too.
+    """
 
     orcid: ShownOrcid
     link_id: int
     action: str
     home_url: str
+    delivers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

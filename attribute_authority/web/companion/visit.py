@@ -10,12 +10,15 @@ from werkzeug import Request, Response
 from attribute_authority.core.linking import Linking
 from attribute_authority.domain.entity import Entity
 from attribute_authority.domain.identifiers import EntityId
+from attribute_authority.domain.linking import Standing
 from attribute_authority.domain.release import ReleaseRule
 from attribute_authority.errors import FormOver, SessionOver
 from attribute_authority.events import EventLog, PageEvent, Pseudonyms
 from attribute_authority.ports import Clock, EntityDirectory, Registry, ReplayGuard
 from attribute_authority.web.companion.addresses import AttemptLimits
 from attribute_authority.web.companion.cookies import Cookies
+from attribute_authority.web.companion.deliveries import Delivering
+from attribute_authority.web.companion.delivery_views import Deliveries
 from attribute_authority.web.companion.languages import LANGUAGES
 from attribute_authority.web.companion.pages import Pages
 from attribute_authority.web.companion.recipients import describe_recipients
@@ -62,7 +65,7 @@ class Visit:
             raise FormOver("the form has not the token of the session")
         return session
 
-    def show(self, page: Page, status: int = 200, languages_at: str | None = None) -> Response:
+    def show(self, page: Page | Deliveries, status: int = 200, languages_at: str | None = None) -> Response:
         """Render a page; `languages_at` is where it can be read in another language, by default its own address."""
         body = self.parts.pages.render(page, self._frame(languages_at or self.request.path))
         return Response(body, status, content_type="text/html; charset=utf-8")
@@ -75,6 +78,13 @@ class Visit:
         """Tell who receives the iD about people of a home organisation. Raises CouldNotAsk."""
         parts = self.parts
         return describe_recipients(parts.rules, home_organisation, parts.directory, language=self.language, now=parts.clock())
+
+    def deliveries(self, home_organisation: EntityId, standing: Standing | None) -> Deliveries | None:
+        """Tell how deliveries about a person fare, None where there is nothing to tell. Raises CouldNotAsk."""
+        if standing is None:
+            return None
+        name = self.organisation(home_organisation)
+        return self.parts.delivering.describe(home_organisation, name, standing, self.parts.clock())
 
     def organisation(self, home_organisation: EntityId) -> str:
         """Return the name of a home organisation in the language of the page. Raises CouldNotAsk."""
@@ -117,6 +127,7 @@ class Parts:
     sessions: Sessions
     limits: AttemptLimits
     linking: Linking
+    delivering: Delivering
     registry: Registry
     directory: EntityDirectory
     replays: ReplayGuard

@@ -1,0 +1,33 @@
+"""Result codes of directory servers (RFC 4511, appendix A)."""
+
+from typing import Final
+
+SUCCESS: Final = 0
+SIZE_LIMIT_EXCEEDED: Final = 4
+NO_SUCH_ATTRIBUTE: Final = 16
+UNDEFINED_ATTRIBUTE_TYPE: Final = 17
+INAPPROPRIATE_MATCHING: Final = 18
+CONSTRAINT_VIOLATION: Final = 19
+ATTRIBUTE_OR_VALUE_EXISTS: Final = 20
+INVALID_ATTRIBUTE_SYNTAX: Final = 21
+NO_SUCH_OBJECT: Final = 32
+INVALID_DN_SYNTAX: Final = 34
+INSUFFICIENT_ACCESS_RIGHTS: Final = 50
+BUSY: Final = 51
+UNAVAILABLE: Final = 52
+OBJECT_CLASS_VIOLATION: Final = 65
+
+ABOUT_THE_REQUEST: Final = frozenset(
+    {
+        SUCCESS,
+        SIZE_LIMIT_EXCEEDED,
+        NO_SUCH_ATTRIBUTE,
+        UNDEFINED_ATTRIBUTE_TYPE,
+        CONSTRAINT_VIOLATION,
+        ATTRIBUTE_OR_VALUE_EXISTS,
+        INVALID_ATTRIBUTE_SYNTAX,
+        NO_SUCH_OBJECT,
+        OBJECT_CLASS_VIOLATION,
+    }
+)
+"""Results after which a connection is as good as before."""
