@@ -5,7 +5,7 @@ What changes links writes the deliveries too, in the same transaction: one for e
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from attribute_authority.domain.delivery import (
     Backlog,
@@ -21,6 +21,8 @@ from attribute_authority.domain.delivery import (
 from attribute_authority.domain.identifiers import EntityId, Environment
 from attribute_authority.domain.letter import Letter
 from attribute_authority.errors import DeliveryRefused
+
+_NO_TIME: Final = timedelta()
 
 
 class Sink(Protocol):
@@ -89,8 +91,11 @@ class DeliveryQueue(Protocol):
         """
         ...
 
-    def release_leases(self, holder: str, now: datetime) -> int:
-        """Make deliveries due that a holder has in hand who is known to be gone; returns how many. Raises CouldNotAsk."""
+    def release_leases(self, holder: str, now: datetime, patience: timedelta = _NO_TIME) -> int:
+        """Shorten to `patience` the leases of a holder who is known to be gone; returns how many.
+
+        For so long the other system may still be working on what that one sent, and nothing newer may overtake it. Raises CouldNotAsk.
+        """
         ...
 
     def record_outcomes(self, outcomes: Sequence[Outcome], now: datetime) -> int:

@@ -70,6 +70,8 @@ class DeliveryWorker:
         self._process = Process(reactor, handed.lifeline, self.reload)
         self._dispatcher = make_dispatcher(settings, self._books, self._store, handed.metrics, self._events)
         self._telling = make_telling(settings, self._books, self._events)
+        # For so long something that an earlier process sent may still be worked on.
+        self._patience = timedelta(seconds=max((sink.timeout for one in settings.organisation for sink in one.sink), default=0.0))
         self._counted: frozenset[SinkName] = frozenset()
         self._leaving = Event()
         self._pools: list[ThreadPool] = []
@@ -110,7 +112,7 @@ class DeliveryWorker:
             with _alone(self._settings, self._events, self._leaving) as holder:
                 if holder is None:
                     return
-                self._events.operation("delivering", released=self._books.release_leases(holder, present()))
+                self._events.operation("delivering", released=self._books.release_leases(holder, present(), self._patience))
                 self._dispatcher.run(holder, self._settings.deliveries.poll)
         except Exception:  # noqa: BLE001 - the named boundary of a thread: the process ends with it, and another takes its place
             self._failed(Failure())

@@ -24,6 +24,9 @@ from attribute_authority.ports import Clock, OutageBoard
 _AT_ONCE: Final = 500
 """Deliveries per transaction: in SQLite that long an answer waits that has to be written down."""
 
+_GATHERING_SECONDS: Final = 0.1
+"""How long endings are gathered before they are recorded together: in SQLite, whoever records or claims keeps answers from writing."""
+
 _TRIAL_MARGIN: Final = timedelta(seconds=1)
 _BOARD_PERIOD: Final = timedelta(seconds=1)
 _FIRST_PAUSE: Final = timedelta(seconds=1)
@@ -85,6 +88,7 @@ class Dispatcher:
             if not self.turn():
                 self._woken.wait(poll)
             self._woken.clear()
+            self._stopping.wait(_GATHERING_SECONDS)
         self._finish()
 
     def turn(self) -> bool:

@@ -16,7 +16,7 @@ from attribute_authority.errors import AuthorityError, CouldNotAsk, SinkUnavaila
 GIVEN_BACK: Final = "given back"
 """The kind of an attempt that was never begun."""
 
-_AHEAD: Final = 8
+_AHEAD: Final = 16
 """Deliveries claimed for each thread of a sink: books are read and written for many at once."""
 
 _COLLECTED: Final = 10_000

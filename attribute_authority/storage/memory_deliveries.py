@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attribute_authority.delivery_ports import DeliveryBook, DeliveryNotices, DeliveryQueue, DeliveryReader
 from attribute_authority.domain.delivery import (
@@ -21,6 +21,8 @@ from attribute_authority.domain.identifiers import EntityId, Environment
 from attribute_authority.storage.delivery_rules import left_behind, make_storable, random_reference
 from attribute_authority.storage.memory import MemoryLinkStore
 from attribute_authority.storage.memory_posting import Place, Posted
+
+_NO_TIME: Final = timedelta()
 
 
 class MemoryDeliveryStore:
@@ -41,14 +43,14 @@ class MemoryDeliveryStore:
                 self._posting.put(replace(leased, attempts=row.attempts + 1, reached=row.was_begun))
             return handed
 
-    def release_leases(self, holder: str, now: datetime) -> int:
-        """Make deliveries due that a holder has in hand who is known to be gone; returns how many."""
+    def release_leases(self, holder: str, now: datetime, patience: timedelta = _NO_TIME) -> int:
+        """Shorten to `patience` the leases of a holder who is known to be gone; returns how many."""
+        until = now + patience
         with self._posting.lock:
-            held = [row for row in self._rows() if row.holder == holder and row.is_in_hand(now)]
+            held = [row for row in self._rows() if row.holder == holder and row.is_in_hand(until)]
             for row in held:
-                due_at = now if row.state is DeliveryState.PENDING else None
-                self._posting.put(replace(row, lease=None, holder=None, reached=True, due_at=due_at))
-                self._make_successor_due(row, now)
+                self._posting.put(replace(row, due_at=until))
+                self._make_successor_due(row, until)
             return len(held)
 
     def record_outcomes(self, outcomes: Sequence[Outcome], now: datetime) -> int:

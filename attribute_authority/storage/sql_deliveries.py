@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, select
 
 from attribute_authority.domain.delivery import Delivery, DeliveryRecord, DeliverySelection, DeliveryState, DueDelivery, SinkName
 from attribute_authority.domain.identifiers import EntityId, Environment, Identifier, OrcidId
@@ -32,11 +32,22 @@ _MAY_BE_THERE = (delivery.c.reached, delivery.c.lease, delivery.c.found, deliver
 _BEGUN = or_(delivery.c.state == DeliveryState.DELIVERED.value, delivery.c.reached, LEASED)
 _LEFT = or_(_BEGUN, delivery.c.stray.is_not(None), delivery.c.anew)
 
+_LEFT_AT = (
+    select(*_TRACES, *_MAY_BE_THERE)
+    .where(
+        delivery.c.subject_id.in_(bindparam("subjects", expanding=True)),
+        delivery.c.home_organisation == bindparam("home_organisation"),
+        delivery.c.sink == bindparam("sink"),
+        delivery.c.environment == bindparam("environment"),
+        _LEFT,
+    )
+    .order_by(delivery.c.subject_id, delivery.c.id)
+)
 
-def at_sink(sink: SinkName, environment: Environment) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions that a delivery is for a sink in an environment."""
-    home = delivery.c.home_organisation == sink.home_organisation
-    return home, delivery.c.sink == sink.name, delivery.c.environment == environment.value
+
+def name_columns(sink: SinkName) -> dict[str, str]:
+    """Return the columns that name a sink."""
+    return {"home_organisation": sink.home_organisation, "sink": sink.name}
 
 
 def is_in_hand(now: datetime) -> ColumnElement[bool]:
@@ -107,8 +118,9 @@ def to_records(connection: Connection, rows: Sequence[DeliveryRow]) -> list[Deli
 def to_due(connection: Connection, rows: Sequence[DeliveryRow], lease: str) -> list[DueDelivery]:
     """Return what sinks are handed, in the order of the rows, which are read before they are leased. Raises SQLAlchemyError."""
     identifiers = read_newest_first(connection, (row.subject_id for row in rows))
-    left = read_left_behind(connection, {place_of(row) for row in rows})
-    return [_to_due(row, identifiers[row.subject_id], left[place_of(row)], lease) for row in rows]
+    places = [place_of(row) for row in rows]
+    left = read_left_behind(connection, set(places))
+    return [_to_due(row, place, identifiers[row.subject_id], left[place], lease) for row, place in zip(rows, places, strict=True)]
 
 
 def read_left_behind(
@@ -120,8 +132,8 @@ def read_left_behind(
     for subject_id, sink, environment in places:
         by_sink[sink, environment].append(subject_id)
     for (sink, environment), subjects in by_sink.items():
-        about = (delivery.c.subject_id.in_(sorted(subjects)), *at_sink(sink, environment), _LEFT)
-        rows = connection.execute(select(*_TRACES, *_MAY_BE_THERE).where(*about).order_by(delivery.c.subject_id, delivery.c.id))
+        about = {"subjects": sorted(subjects), "environment": environment.value, **name_columns(sink)}
+        rows = connection.execute(_LEFT_AT, about)
         for subject_id, traces in groupby(rows, key=lambda row: row.subject_id):
             found[subject_id, sink, environment] = left_behind((*map(_to_trace, traces), *following))
     return found
@@ -132,8 +144,8 @@ def _to_trace(row: DeliveryRow) -> Trace:
     return Trace(to_orcid(row.orcid), row.state == DeliveryState.DELIVERED, was_begun, row.found, to_orcid(row.stray), row.anew)
 
 
-def _to_due(row: DeliveryRow, identifiers: tuple[Identifier, ...], left: tuple[OrcidId, ...], lease: str) -> DueDelivery:
-    _, sink, environment = place_of(row)
+def _to_due(row: DeliveryRow, place: Place, identifiers: tuple[Identifier, ...], left: tuple[OrcidId, ...], lease: str) -> DueDelivery:
+    _, sink, environment = place
     orcid = to_orcid(row.orcid)
     handed = Delivery(
         reference=row.reference,

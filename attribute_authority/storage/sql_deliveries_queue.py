@@ -2,20 +2,53 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from attribute_authority.domain.delivery import Backlog, DeliveryState, DueDelivery, Lane, Outcome, SinkName
 from attribute_authority.domain.identifiers import EntityId, Environment
 from attribute_authority.storage.delivery_rules import random_reference
 from attribute_authority.storage.engine import SQLITE, writing
-from attribute_authority.storage.sql_deliveries import at_sink, is_in_hand, to_due
+from attribute_authority.storage.sql_deliveries import DeliveryRow, is_in_hand, name_columns, to_due
 from attribute_authority.storage.sql_deliveries_recording import make_successors_due, record
 from attribute_authority.storage.sql_pool import ConnectionPool
 from attribute_authority.storage.sql_posting import Posting
 from attribute_authority.storage.tables import DUE, LEASED, PARKED, PENDING, Instant, delivery
+
+_IS_DUE = (
+    delivery.c.home_organisation == bindparam("home_organisation"),
+    delivery.c.sink == bindparam("sink"),
+    delivery.c.environment == bindparam("environment"),
+    PENDING,
+    delivery.c.due_at <= bindparam("now", type_=Instant),
+)
+_WRITTEN = delivery.c.created_at <= bindparam("before", type_=Instant)
+
+_FIRST = select(delivery.c.id).where(*_IS_DUE).order_by(*DUE).limit(1)
+
+# What another worker is leasing just now, and what is being superseded, is left out.
+_CHOSEN = select(delivery).where(*_IS_DUE).order_by(*DUE).limit(bindparam("limit", type_=Integer)).with_for_update(skip_locked=True)
+
+_LEASE = (
+    update(delivery)
+    .where(delivery.c.id.in_(bindparam("numbers", expanding=True)))
+    .values(
+        lease=bindparam("its_lease"),
+        holder=bindparam("its_holder"),
+        due_at=bindparam("until", type_=Instant),
+        attempts=delivery.c.attempts + 1,
+        # An attempt of which nobody said how it ended.
+        reached=or_(delivery.c.reached, LEASED),
+    )
+)
+
+_FIRST_WRITTEN, _CHOSEN_WRITTEN = _FIRST.where(_WRITTEN), _CHOSEN.where(_WRITTEN)
+
+
+_NO_TIME: Final = timedelta()
 
 
 class SqlDeliveryQueue:
@@ -30,30 +63,29 @@ class SqlDeliveryQueue:
 
         Of one person and sink never more than one is in hand. Raises CouldNotAsk.
         """
-        due = _is_due(lane, now)
+        first, chosen = (_FIRST, _CHOSEN) if lane.before is None else (_FIRST_WRITTEN, _CHOSEN_WRITTEN)
+        due: dict[str, object] = {**name_columns(lane.sink), "environment": lane.environment.value, "now": now}
+        if lane.before is not None:
+            due["before"] = lane.before
         with self._pool.connection() as connection:
             # Most of the time nothing is due, and nobody is kept from writing.
-            if connection.execute(select(delivery.c.id).where(*due).order_by(*DUE).limit(1)).first() is None:
+            if connection.execute(first, due).first() is None:
                 return ()
             with _leasing(connection):
-                return _lease(connection, due, lane, (now, limit))
+                rows = connection.execute(chosen, {**due, "limit": limit}).all()
+                return _lease(connection, rows, lane, now)
 
-    def release_leases(self, holder: str, now: datetime) -> int:
-        """Make deliveries due that a holder has in hand who is known to be gone; returns how many. Raises CouldNotAsk."""
-        held = delivery.c.holder == holder, is_in_hand(now)
-        released = (
-            update(delivery)
-            .where(*held)
-            # Nobody knows how far the attempt came.
-            .values(lease=None, holder=None, reached=True, due_at=case((PENDING, literal(now, Instant))))
-            .returning(*delivery.c)
-        )
+    def release_leases(self, holder: str, now: datetime, patience: timedelta = _NO_TIME) -> int:
+        """Shorten to `patience` the leases of a holder who is known to be gone; returns how many. Raises CouldNotAsk."""
+        until = now + patience
+        held = delivery.c.holder == holder, is_in_hand(until)
+        shortened = update(delivery).where(*held).values(due_at=until).returning(*delivery.c)
         with self._pool.connection() as connection:
             if connection.execute(select(delivery.c.id).where(*held).limit(1)).first() is None:
                 return 0
             with writing(connection):
-                rows = connection.execute(released).all()
-                make_successors_due(connection, [row for row in rows if row.state == DeliveryState.SUPERSEDED], now)
+                rows = connection.execute(shortened).all()
+                make_successors_due(connection, [row for row in rows if row.state == DeliveryState.SUPERSEDED], until)
                 return len(rows)
 
     def record_outcomes(self, outcomes: Sequence[Outcome], now: datetime) -> int:
@@ -81,30 +113,14 @@ class SqlDeliveryQueue:
         return tuple(Backlog(name, many, refused.get(name, 0), oldest) for name, many, oldest in counted)
 
 
-def _is_due(lane: Lane, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    written = () if lane.before is None else (delivery.c.created_at <= lane.before,)
-    return (*at_sink(lane.sink, lane.environment), PENDING, delivery.c.due_at <= now, *written)
-
-
-def _lease(connection: Connection, due: Sequence[ColumnElement[bool]], lane: Lane, when: tuple[datetime, int]) -> tuple[DueDelivery, ...]:
-    now, limit = when
-    # What another worker is leasing just now, and what is being superseded, is left out.
-    chosen = select(delivery).where(*due).order_by(*DUE).limit(limit).with_for_update(skip_locked=True)
-    rows = connection.execute(chosen).all()
+def _lease(connection: Connection, rows: Sequence[DeliveryRow], lane: Lane, now: datetime) -> tuple[DueDelivery, ...]:
     if not rows:
         return ()
     lease = random_reference()
     # First, while it shows whether there were earlier attempts.
     handed = to_due(connection, rows, lease)
-    leased = {
-        "lease": lease,
-        "holder": lane.holder,
-        "due_at": now + lane.lease,
-        "attempts": delivery.c.attempts + 1,
-        # An attempt of which nobody said how it ended.
-        "reached": or_(delivery.c.reached, LEASED),
-    }
-    connection.execute(update(delivery).where(delivery.c.id.in_([row.id for row in rows])).values(leased))
+    leased = {"its_lease": lease, "its_holder": lane.holder, "until": now + lane.lease, "numbers": [row.id for row in rows]}
+    connection.execute(_LEASE, leased)
     return tuple(handed)
 
 

@@ -22,21 +22,19 @@ _ATTEMPTED = (
     .with_for_update()
 )
 
-_RECORD = (
-    update(delivery)
-    .where(delivery.c.id == bindparam("its_id"))
-    .values(
-        state=bindparam("its_state", type_=Text),
-        due_at=bindparam("its_due_at", type_=Instant),
-        lease=None,
-        holder=None,
-        attempts=delivery.c.attempts - bindparam("uncounted", type_=Integer),
-        reached=or_(delivery.c.reached, bindparam("counts", type_=Boolean)),
-        found=bindparam("its_found", type_=Boolean),
-        message=bindparam("its_message", type_=Text),
-        ended_at=bindparam("now", type_=Instant),
-    )
+_RECORD = update(delivery).values(
+    state=bindparam("its_state", type_=Text),
+    due_at=bindparam("its_due_at", type_=Instant),
+    lease=None,
+    holder=None,
+    attempts=delivery.c.attempts - bindparam("uncounted", type_=Integer),
+    reached=or_(delivery.c.reached, bindparam("counts", type_=Boolean)),
+    found=bindparam("its_found", type_=Boolean),
+    message=bindparam("its_message", type_=Text),
+    ended_at=bindparam("now", type_=Instant),
 )
+_RECORD_ONE = _RECORD.where(delivery.c.id == bindparam("its_id"))
+_RECORD_ALIKE = _RECORD.where(delivery.c.id.in_(bindparam("its_ids", expanding=True)))
 
 _BESIDE = (
     delivery.c.subject_id == bindparam("its_subject"),
@@ -54,14 +52,16 @@ _MAKE_DUE = (
 
 _NEWER = select(delivery.c.id).where(*_BESIDE, delivery.c.id > bindparam("its_id"), delivery.c.attempts > 0).limit(1)
 
+_Columns = tuple[tuple[str, object], ...]
+"""Columns and their values, in one order, so that equal ones can be put together."""
+
 
 def record(connection: Connection, outcomes: Sequence[Outcome], posting: Posting, now: datetime) -> int:
     """Record how attempts ended, and return of how many the lease was still theirs."""
     rows = {row.reference: row for row in connection.execute(_ATTEMPTED, {"references": [outcome.reference for outcome in outcomes]})}
     attempted = [(outcome, rows[outcome.reference]) for outcome in outcomes if outcome.reference in rows]
     held = [(outcome, row) for outcome, row in attempted if row.lease == outcome.lease]
-    if held:
-        connection.execute(_RECORD, [_columns(outcome, row, now) for outcome, row in held])
+    _write(connection, held, now)
     followed = [(outcome, row) for outcome, row in held if row.state == DeliveryState.SUPERSEDED]
     overtaken = [pair for pair in followed if _is_overtaken(connection, pair[1])]
     make_successors_due(connection, [row for outcome, row in followed if (outcome, row) not in overtaken], now)
@@ -76,20 +76,31 @@ def make_successors_due(connection: Connection, rows: Sequence[DeliveryRow], now
         connection.execute(_MAKE_DUE, [_place(row) | {"now": now} for row in rows])
 
 
-def _columns(outcome: Outcome, row: DeliveryRow, now: datetime) -> dict[str, Any]:
+def _write(connection: Connection, held: Sequence[tuple[Outcome, DeliveryRow]], now: datetime) -> None:
+    # Most of them end alike: one statement does for them, so that others who write wait for a shorter time.
+    alike: defaultdict[_Columns, list[int]] = defaultdict(list)
+    for outcome, row in held:
+        alike[_columns(outcome, row)].append(row.id)
+    for columns, numbers in alike.items():
+        if len(numbers) > 1:
+            connection.execute(_RECORD_ALIKE, {**dict(columns), "its_ids": numbers, "now": now})
+    alone = [{**dict(columns), "its_id": numbers[0], "now": now} for columns, numbers in alike.items() if len(numbers) == 1]
+    if alone:
+        connection.execute(_RECORD_ONE, alone)
+
+
+def _columns(outcome: Outcome, row: DeliveryRow) -> _Columns:
     delivered = outcome.state is DeliveryState.DELIVERED
     # What gave way to a newer state is not attempted again, and nobody has to act on it.
     state = outcome.state if delivered or row.state == DeliveryState.PENDING else DeliveryState.SUPERSEDED
-    return {
-        "its_id": row.id,
-        "its_state": state.value,
-        "its_due_at": outcome.due_at if state is DeliveryState.PENDING else None,
-        "uncounted": 0 if outcome.counts else 1,
-        "counts": outcome.counts,
-        "its_found": delivered and outcome.found,
-        "its_message": None if outcome.message is None else make_storable(outcome.message),
-        "now": now,
-    }
+    return (
+        ("its_state", state.value),
+        ("its_due_at", outcome.due_at if state is DeliveryState.PENDING else None),
+        ("uncounted", 0 if outcome.counts else 1),
+        ("counts", outcome.counts),
+        ("its_found", delivered and outcome.found),
+        ("its_message", None if outcome.message is None else make_storable(outcome.message)),
+    )
 
 
 def _is_overtaken(connection: Connection, row: DeliveryRow) -> bool:

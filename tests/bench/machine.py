@@ -64,12 +64,12 @@ def running_seconds(root: int) -> float:
 
     Right for somebody else's daemon, which uses little for each question and keeps its threads.
     """
-    nanoseconds = 0
-    for process in list_tree(root):
-        for path in (_PROC / str(process) / "task").glob("*/schedstat"):
-            with suppress(FileNotFoundError, ProcessLookupError):
-                nanoseconds += int(path.read_text(encoding="utf-8").split()[0])
-    return nanoseconds / 1e9
+    return _read_schedules(root, 0)
+
+
+def waiting_seconds(root: int) -> float:
+    """Return for how many seconds the same threads were ready to run and waited for a core that others had."""
+    return _read_schedules(root, 1)
 
 
 def largest_resident_mebibytes(root: int) -> float:
@@ -97,6 +97,16 @@ def describe_processor() -> str:
     model = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
     ifma = "with" if re.search(r"\bavx512ifma\b", text) else "without"
     return f"{model[1] if model else 'unknown processor'}, {ifma} AVX512-IFMA"
+
+
+def _read_schedules(root: int, place: int) -> float:
+    """Sum what stands at a place of /proc/PID/task/*/schedstat (Linux, scheduler/sched-stats), in seconds."""
+    nanoseconds = 0
+    for process in list_tree(root):
+        for path in (_PROC / str(process) / "task").glob("*/schedstat"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                nanoseconds += int(path.read_text(encoding="utf-8").split()[place])
+    return nanoseconds / 1e9
 
 
 def _read_stat(process: int) -> list[str] | None:

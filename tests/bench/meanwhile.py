@@ -127,12 +127,14 @@ def _open(configuration: Path) -> Iterator[_Postroom]:
 @contextmanager
 def _everything_on(cores: Cores, field: Field, deliverer: Server) -> Iterator[None]:
     """Have everything that is busy run on both cores for a while, and then where it was."""
-    others = (os.getpid(), deliverer.process, *field.sinks.processes.values())
+    others = (deliverer.process, *field.sinks.processes.values())
     for process in (*others, field.one_worker.process):
         hold(process, cores.both)
+    os.sched_setaffinity(0, cores.both)
     try:
         yield
     finally:
+        os.sched_setaffinity(0, cores.load)
         hold(field.one_worker.process, cores.server)
         for process in others:
             hold(process, cores.load)

@@ -11,6 +11,8 @@ from tests.bench.targets import ratio
 _LABELS = {"ldap": "OpenLDAP, LDAPS", "rest": "REST, HTTP"}
 _PLACES = {"answers": "cores of their own", "answers_unpinned": "both on both cores"}
 
+_TIMES = ("latency", "inside", "inside_mean", "inside_p99", "waited")
+
 
 def write_deliveries(samples: Samples) -> Iterator[str]:
     """Lay out how fast deliveries are made, what they do to answers, and how long a claim takes."""
@@ -34,16 +36,17 @@ def _write_throughput(samples: Samples) -> Iterator[str]:
 
 
 def _write_answers(samples: Samples) -> Iterator[str]:
-    columns = "".join(f"{name:>12}" for name in ("latency", "own time", "mean", "p99"))
+    columns = "".join(f"{name:>12}" for name in ("latency", "own time", "mean", "p99", "waited"))
     yield f"{f'answers, {2 * PEOPLE_UNDER_WAY:,} deliveries':36}{columns}{'delivered/s':>13}"
     for place, label in _PLACES.items():
         for state, when in (("alone", "without"), ("meanwhile", "with")):
-            times = (median(samples[f"{place}.{state}.{figure}"]) for figure in ("latency", "inside", "inside_mean", "inside_p99"))
+            times = (median(samples[f"{place}.{state}.{figure}"]) for figure in _TIMES)
             rate = f"{median(samples[f'{place}.delivered']):13,.0f}" if state == "meanwhile" else ""
             yield f"{f'{label}, {when}':36}{''.join(f'{time:9.2f} ms' for time in times)}{rate}"
         slower = (100 * (ratio(samples, f"{place}.meanwhile.{figure}", f"{place}.alone.{figure}") - 1) for figure in ("latency", "inside"))
         yield f"{f'{label}, slower by':36}{''.join(f'{percent:10.1f} %' for percent in slower)}"
-    yield "latency: median as whoever asks sees it, from the core of the deliveries; own time, its mean and p99: as the authority logs it"
+    yield "latency: median as whoever asks sees it, from the core of the deliveries; own time, its mean and p99: as the authority logs it;"
+    yield "waited: for a core that others had, for each answer; where that is much, others are at work on this machine"
 
 
 def _write_claims(samples: Samples) -> Iterator[str]:

@@ -78,7 +78,7 @@ def _of_deliveries(samples: Samples) -> list[Target]:
     slower = 100 * (ratio(samples, "answers.meanwhile.inside", "answers.alone.inside") - 1)
     return [
         Target("deliveries/s to slapd, 1 worker", median(samples["deliver.ldap.rate"]), 300, at_least=True),
-        Target("MiB by which the worker grows in the second half of its deliveries", growth, 1),
+        Target("MiB by which the worker grows in the second half of its deliveries", growth, 2),
         Target("% slower answers, in the authority's own time, while deliveries are under way", slower, 10),
         *(
             Target(

@@ -177,13 +177,28 @@ class DeadWorkerConformance:
         assert 1 == books.release_leases("node-1", NOW)
 
     def test_released_attempt_that_comes_back_is_late(self, links: PostingLinks, books: Books) -> None:
-        """Where the holder was not gone after all, the present state is delivered once more."""
+        """Where the holder was not gone after all, and another has its delivery, the present state is delivered once more."""
         link_teppo(links)
         due = claim_one(books)
         books.release_leases("node-1", SOON)
+        claim_one(books, SOON)
 
         assert 0 == books.record_outcomes([ended(due)], SOON)
         assert [DeliveryState.SUPERSEDED, DeliveryState.PENDING] == [record.state for record in records(books)]
+
+    def test_what_a_holder_has_sent_may_still_arrive(self, links: PostingLinks, books: Books) -> None:
+        """With patience nobody takes over before it is over: neither the same delivery nor a newer one may be overtaken."""
+        patience = timedelta(seconds=10)
+        links.use_sinks(SINKS)
+        teppo, maija = links.add_link(new_link(TEPPO)), links.add_link(new_link(MAIJA, orcid=OTHER_ORCID))
+        claim(books)
+        links.withdraw_link(teppo.link_id, NOW)
+        released = books.release_leases("node-1", NOW, patience)
+        links.withdraw_link(maija.link_id, NOW)
+
+        assert (2, 0) == (released, books.release_leases("node-1", NOW, patience))
+        assert () == claim(books, NOW + patience - timedelta(seconds=1))
+        assert [None, None] == [due.delivery.orcid for due in claim(books, NOW + patience)]
 
 
 class FormerConformance:

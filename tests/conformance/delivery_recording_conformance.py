@@ -2,6 +2,7 @@
 
 from attribute_authority.domain.delivery import DeliveryState, Outcome
 from tests.conformance.delivery_samples import (
+    EVERYTHING,
     LATER,
     LDAP,
     LEASE,
@@ -225,7 +226,7 @@ class LateConformance:
         """After an operator's retry of a lost delivery, the present state is delivered whatever the lost attempt did."""
         link_teppo(links)
         first = claim_one(books)
-        books.release_leases("node-1", SOON)
+        books.retry_deliveries(EVERYTHING, NOW + LEASE)
         assert 0 == books.record_outcomes([ended(first)], LATER)
 
         assert ["superseded", "pending"] == states(books)

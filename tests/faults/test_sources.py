@@ -31,7 +31,7 @@ def everybody_else(homes: Mapping[str, Home], kind: str) -> dict[str, tuple[Ques
 
 def is_paused(site: Site, home: Home) -> bool:
     """Whether the source is reported as left alone; the authority itself must be ready all the while."""
-    return any(sentence.startswith(f"{home.source}: could not be asked") for sentence in site.degraded()) and site.paused(home.source) == 1
+    return any(sentence.startswith(f"{home.source}: could not be reached") for sentence in site.degraded()) and site.paused(home.source) == 1
 
 
 def is_back(site: Site, home: Home) -> bool:
@@ -85,6 +85,6 @@ def test_every_worker_learns_of_an_outage(site: Site, homes: Mapping[str, Home])
 
         assert [("Responder",)] * len(lines) == [told.codes for told in refused]
         assert_told_why(refused[-1].event, home)
-        assert all(sentence.startswith(f"{home.source}: could not be asked") for (sentence,) in reports)
+        assert all(sentence.startswith(f"{home.source}: could not be reached") for (sentence,) in reports)
         assert [(home.orcid,)] * len(lines) == [site.ask(home.about, over=line).values for line in lines]
         assert [[]] * len(operations) == [site.degraded(over=line) for line in operations]
