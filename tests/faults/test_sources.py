@@ -31,7 +31,9 @@ def everybody_else(homes: Mapping[str, Home], kind: str) -> dict[str, tuple[Ques
 
 def is_paused(site: Site, home: Home) -> bool:
     """Whether the source is reported as left alone; the authority itself must be ready all the while."""
-    return any(sentence.startswith(f"{home.source}: could not be reached") for sentence in site.degraded()) and site.paused(home.source) == 1
+    return (
+        any(sentence.startswith(f"{home.source}: could not be reached") for sentence in site.degraded()) and site.paused(home.source) == 1
+    )
 
 
 def is_back(site: Site, home: Home) -> bool:
