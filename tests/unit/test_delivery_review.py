@@ -42,7 +42,7 @@ from tests.factories.supervisors import make_directory
 
 _ORCIDS = ("0000-0002-1825-0097", "0000-0001-5109-3700", "0000-0002-1694-233X", "0000-0002-9079-593X")
 _OTHER = SinkName(HOME, "other")
-_LEASE = timedelta(seconds=10) * 9 + timedelta(seconds=30)
+_LEASE = timedelta(seconds=10) * 17 + timedelta(seconds=30)
 
 
 @dataclass(slots=True)
