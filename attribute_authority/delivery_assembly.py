@@ -1,6 +1,6 @@
 """The composition root of deliveries: the tables of sinks in, sinks that take deliveries out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 from random import SystemRandom
@@ -94,11 +94,6 @@ def make_attempting(settings: Settings, events: EventLog) -> Attempting:
     """Make what hands deliveries to sinks."""
     persistence = Persistence(timedelta(days=settings.deliveries.give_up_after), timedelta(seconds=settings.deliveries.longest_pause))
     return Attempting(persistence, present, _RANDOM.random, events)
-
-
-def outage_names(names: Iterable[SinkName]) -> frozenset[str]:
-    """Return how the outages of sinks are called."""
-    return frozenset(map(str, names))
 
 
 def _open_sink(table: SinkTable, around: SinkSurroundings) -> Sink:

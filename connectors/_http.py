@@ -11,8 +11,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 
+from connectors._connecting import connect
 from connectors._deadline import Deadline
-from connectors._http_bounds import BoundedResponse, connect
+from connectors._http_bounds import BoundedResponse
 
 ANSWER_LIMIT: Final = 65_536
 """Octets of body that an answer may have by default."""

@@ -1,4 +1,4 @@
-"""Connecting to an HTTP server, and reading its answer, under one deadline."""
+"""Reading the answer of an HTTP server under one deadline."""
 
 import io
 import socket
@@ -9,23 +9,6 @@ from connectors._deadline import Deadline
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-
-def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
-    """Return a socket that is connected to one of a host's addresses. Raises OSError; TimeoutError where the deadline has passed."""
-    failure = OSError("the name has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        attempt = socket.socket(family, kind, protocol)
-        try:
-            attempt.settimeout(deadline.remaining())
-            attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            attempt.connect(address)
-        except OSError as error:
-            attempt.close()
-            failure = error
-        else:
-            return attempt
-    raise failure
 
 
 class BoundedResponse(HTTPResponse):

@@ -6,17 +6,13 @@ The time-outs of ldap3 itself are whole seconds, and count for each single read;
 import select
 import socket
 import ssl
-from concurrent.futures import Future
-from threading import Thread
-from typing import Any, Final
+from typing import Final
 
+from connectors._connecting import connect
 from connectors._deadline import Deadline
 
 ANSWER_LIMIT: Final = 65_536
 """Octets that a server may send in answer to one request."""
-
-_Address = tuple[Any, ...]
-"""An entry of socket.getaddrinfo."""
 
 
 class AnswerTooLarge(OSError):
@@ -84,32 +80,6 @@ class Line:
         self._socket.close()
 
 
-def connect(host: str, port: int, deadline: Deadline) -> Line:
+def open_line(host: str, port: int, deadline: Deadline) -> Line:
     """Connect to the first address of `host` that answers. Raises OSError, UnicodeError."""
-    failure = OSError("the name has no address")
-    for family, kind, protocol, _, address in _addresses(host, port, deadline):
-        attempt = socket.socket(family, kind, protocol)
-        try:
-            attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            attempt.settimeout(deadline.remaining())
-            attempt.connect(address)
-        except OSError as error:
-            attempt.close()
-            failure = error
-        else:
-            return Line(attempt, deadline)
-    raise failure
-
-
-def _addresses(host: str, port: int, deadline: Deadline) -> list[_Address]:
-    """Return the addresses of a name, asked for on a thread that can be left behind: resolving one cannot be interrupted."""
-    resolved: Future[list[_Address]] = Future()
-
-    def resolve() -> None:
-        try:
-            resolved.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as failure:
-            resolved.set_exception(failure)
-
-    Thread(target=resolve, name="name-resolution", daemon=True).start()
-    return resolved.result(deadline.remaining())
+    return Line(connect(host, port, deadline), deadline)

@@ -16,7 +16,7 @@ from ldap3 import MODIFY_ADD, MODIFY_DELETE, NONE, SYNC, Connection, Server
 from attribute_authority.errors import CouldNotAsk
 from connectors._deadline import Deadline
 from connectors._ldap_failures import told_failures
-from connectors._ldap_line import Line, connect
+from connectors._ldap_line import Line, open_line
 from connectors._ldap_results import ABOUT_THE_REQUEST, SUCCESS
 
 _START_TLS: Final = "1.3.6.1.4.1.1466.20037"
@@ -211,7 +211,7 @@ class Session:
 def open_session(server: ServerAddress, access: Access, deadline: Deadline) -> Session:
     """Connect, make sure of the server's identity, and bind. Raises CouldNotAsk."""
     with told_failures(server):
-        line = connect(server.host, server.port, deadline)
+        line = open_line(server.host, server.port, deadline)
     try:
         return _bound(server, line, access)
     except CouldNotAsk:

@@ -11,8 +11,9 @@ from threading import BoundedSemaphore, Lock
 from typing import Any, Final
 from urllib.parse import SplitResult
 
+from connectors._connecting import connect
 from connectors._deadline import Deadline
-from connectors._http_bounds import BoundedResponse, connect
+from connectors._http_bounds import BoundedResponse
 
 _PORTS: Final = {"http": 80, "https": 443}
 _PIECE: Final = 16_384

@@ -176,6 +176,24 @@ def test_nothing_is_sent_after_the_deadline() -> None:
         service.send("POST", f"{server.url}/people", _KEY, b"{}", Deadline(1.0, lambda: next(instants)))
 
 
+def test_name_that_does_not_resolve_holds_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the resolver hangs a request ends with its own deadline, and not with the resolver's."""
+    resumed = Event()
+
+    def hang(*_: object, **__: object) -> list[Any]:
+        resumed.wait(PATIENCE)
+        return []
+
+    with strict_server() as server, _service(server) as service:
+        monkeypatch.setattr(socket, "getaddrinfo", hang)
+        try:
+            with pytest.raises(SinkUnavailable, match="no answer in time"):
+                _post(service, server, patience=0.05)
+            assert not resumed.is_set()
+        finally:
+            resumed.set()
+
+
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_connections_are_kept(tmp_path: Path, encrypted: bool) -> None:
     """One delivery after the other takes one connection."""
