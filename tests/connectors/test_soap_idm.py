@@ -361,7 +361,7 @@ def test_the_check_connects_and_names_nobody() -> None:
     """A driver that can be reached passes, and has been sent nothing."""
     with driver() as (server, sink):
         sink.check()
-        assert server.connections == 1
+        assert server.await_connections(1) == 1
 
 
 def test_a_driver_that_is_not_there_fails_the_check() -> None:

@@ -18,10 +18,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Condition, Event, Lock, Thread
 from typing import Any
 
 from attribute_authority.keys import FreshKey, make_key
+
+_ARRIVAL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,12 @@ class StrictServer:
         """How many connections were accepted so far."""
         return self._listener.accepted
 
+    def await_connections(self, count: int) -> int:
+        """Wait until so many were accepted, which a client need not notice; returns how many there are."""
+        with self._listener.arrival:
+            self._listener.arrival.wait_for(lambda: self._listener.accepted >= count, _ARRIVAL_SECONDS)
+        return self.connections
+
     def expect(self, method: str, target: str, answering: Answering = Reply(), times: int = 1) -> None:
         """Expect a request for that path and query, so many times."""
         with self._lock:
@@ -193,6 +201,7 @@ class _Listener(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.tls = tls
         self.accepted = 0
+        self.arrival = Condition()
         self.over = Event()
         self._open: set[socket.socket] = set()
 
@@ -200,8 +209,10 @@ class _Listener(ThreadingHTTPServer):
         connection, address = super().get_request()
         # The handshake is made by the thread that reads.
         ours = connection if self.tls is None else self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        self.accepted += 1
         self._open.add(ours)
+        with self.arrival:
+            self.accepted += 1
+            self.arrival.notify_all()
         return ours, address
 
     def close_connections(self) -> None:
